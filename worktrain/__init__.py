@@ -1,0 +1,1 @@
+"""WorkTrain drives a development task to a merged, proven change, durably, on Temporal."""

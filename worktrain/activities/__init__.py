@@ -1,0 +1,1 @@
+"""All IO that a workflow asks for."""

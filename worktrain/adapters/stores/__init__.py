@@ -1,0 +1,88 @@
+"""Stores: the memory that outlives every process."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
+from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
+from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
+from worktrain.contracts.turn import Message, TurnReply, TurnRequest
+
+
+class Store(Protocol):
+    """What is written is durable when the call returns. Writing the same twice changes nothing.
+
+    Raises `AdapterError`: disk_full, unreachable.
+    """
+
+    async def close(self) -> None: ...
+
+    # Blobs, named by the sha256 of their UTF-8 bytes.
+    async def put_blob(self, content: str) -> str: ...
+    async def get_blob(self, name: str) -> str:
+        """Raises KeyError when there is none."""
+        ...
+
+    # The transcript: a tree of messages, each naming its parent.
+    async def transcript(self, head: str | None) -> tuple[Message, ...]:
+        """The messages from the first to `head`; empty for None."""
+        ...
+
+    async def find_turn(self, key: str) -> TurnReply | None:
+        """The answer to the model call with this key, if it was ever paid for."""
+        ...
+
+    async def add_turn(
+        self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
+    ) -> None:
+        """Store both messages of a turn and its answer at once. `answer.head` is the id of
+        `reply`; its parent is `said`, whose parent is `request.head`."""
+        ...
+
+    # Tool calls, named by the message that asked for them and their id.
+    async def begin_tool(
+        self, session: str, head: str, call: str, name: str, preview: str
+    ) -> ToolOutput | None:
+        """Write the start of a call. An answer means that it has begun before: its output, or
+        one that says it was interrupted."""
+        ...
+
+    async def end_tool(
+        self, session: str, head: str, call: str, name: str, preview: str, output: ToolOutput
+    ) -> None:
+        """Write the output of a call, whether or not its start was written."""
+        ...
+
+    async def tool_outputs(self, head: str) -> dict[str, ToolOutput]:
+        """The outputs of all calls of one message, by call id."""
+        ...
+
+    # Sessions and pipelines, as edges list them.
+    async def open_pipeline(self, request: PipelineRequest, at_s: float) -> None: ...
+    async def close_pipeline(self, result: PipelineResult, at_s: float) -> None: ...
+    async def pipelines(self, limit: int = 50) -> tuple[PipelineRow, ...]:
+        """Newest first."""
+        ...
+
+    async def pipeline(self, pipeline: str) -> PipelineRow | None: ...
+    async def open_session(
+        self, request: SessionRequest, opened: SessionOpened, at_s: float
+    ) -> None: ...
+    async def close_session(self, closed: SessionClosed, at_s: float) -> None: ...
+    async def sessions(self, pipeline: str) -> tuple[SessionClosed, ...]:
+        """Ended sessions of a pipeline, oldest first."""
+        ...
+
+    async def log(self, prefix: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:
+        """Entries of all sessions whose id starts with `prefix`, after a cursor; and the next
+        cursor."""
+        ...
+
+    # Acts on the outside, and proofs.
+    async def intend(self, key: str, intent: str) -> EffectRow:
+        """Write the intent before an act, or answer the row that an earlier attempt wrote."""
+        ...
+
+    async def receive(self, key: str, receipt: str) -> None: ...
+    async def put_proof(self, commit: str, pipeline: str, content: str) -> None: ...
+    async def proof(self, commit: str) -> str | None: ...

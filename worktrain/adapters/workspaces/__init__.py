@@ -1,0 +1,73 @@
+"""Workspaces: repositories and the isolated checkouts made of them."""
+
+from pathlib import Path
+from typing import Protocol
+
+from worktrain.contracts.delivery import (
+    CloseWorktreeReply,
+    CloseWorktreeRequest,
+    CommitReply,
+    CommitRequest,
+    RebaseReply,
+    RebaseRequest,
+)
+from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
+
+
+class Workspaces(Protocol):
+    """Every act may be attempted twice; the second attempt finds what the first one did.
+
+    All raise `AdapterError`: misconfigured (not a repository, no commits, no such branch),
+    missing_program (no git), disk_full, unreachable (the remote), conflict (not ours to touch).
+    """
+
+    async def base(self, repo: str, branch: str | None) -> Base:
+        """Where work on this repository starts, freshly fetched when it has a remote."""
+        ...
+
+    async def changed(self, repo: str) -> tuple[str, ...]:
+        """Paths with uncommitted changes in the user's own checkout; empty for a bare one."""
+        ...
+
+    async def read(self, repo: str, commit: str, path: str) -> str | None:
+        """A text file as of a commit, or None when it is not there."""
+        ...
+
+    async def log(self, repo: str, commit: str, count: int) -> str:
+        """The newest commits up to `commit`, one line each."""
+        ...
+
+    async def open(self, request: WorktreeRequest, root: Path, queue: str) -> Worktree:
+        """Make the session's checkout at `root`, or find the one it already has."""
+        ...
+
+    async def diff(self, repo: str, base: str, candidate: str) -> str:
+        """What `candidate` changes against `base`: 8,000 characters a file, 100,000 in all,
+        every file that was shortened or left out named."""
+        ...
+
+    async def commit(self, request: CommitRequest) -> CommitReply:
+        """Commit everything in the worktree onto its branch, with the user's own identity."""
+        ...
+
+    async def rebase(self, request: RebaseRequest) -> RebaseReply:
+        """Rebase the worktree's branch; on a conflict undo it and name the files."""
+        ...
+
+    async def checkout(self, repo: str, commit: str, root: Path) -> None:
+        """A clean checkout of exactly this commit at `root`, replacing what was there."""
+        ...
+
+    async def discard(self, repo: str, root: Path) -> None:
+        """Remove a checkout made by `checkout`; nothing in it is kept."""
+        ...
+
+    async def close(self, request: CloseWorktreeRequest) -> CloseWorktreeReply:
+        """Remove a session's worktree, and its branch unless it is kept. What was not committed
+        is saved to `refs/worktrain/saved/...` first. Only a worktree that carries our mark is
+        removed."""
+        ...
+
+    async def tree(self, repo: str, commit: str) -> CommitRef:
+        """The commit and its tree, read from the repository."""
+        ...

@@ -1,0 +1,1 @@
+"""Nouns that cross a process boundary: frozen values, no behaviour beyond validation."""

@@ -1,0 +1,33 @@
+"""What every contract is made of."""
+
+from hashlib import sha256
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+JsonObject = dict[str, Any]
+
+
+class Value(BaseModel):
+    """A fact that may stand in a history.
+
+    Unknown fields are ignored and every later field needs a default: histories recorded by
+    another version must keep replaying.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Authored(BaseModel):
+    """Something that a person or a model wrote: an unknown key is a mistake, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+"""One line of text, 1 to 300 characters."""
+
+
+def digest(content: str | bytes) -> str:
+    """The sha256 of a text (as UTF-8) or of bytes, in hex: its name in the store."""
+    return sha256(content.encode() if isinstance(content, str) else content).hexdigest()

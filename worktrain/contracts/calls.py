@@ -1,0 +1,64 @@
+"""Every call a workflow may make to the outside: its name and both of its shapes."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from worktrain.contracts import delivery, pipeline, proof, session, turn, workspace
+from worktrain.contracts.base import Value
+
+Request = TypeVar("Request", bound=Value)
+Reply = TypeVar("Reply")
+
+
+class Nothing(Value):
+    """An answer that carries no more than that it was done."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[Request, Reply]):
+    """One kind of activity. `reply` is a type, or a union of values told apart by `kind`."""
+
+    name: str
+    request: type[Request]
+    reply: object
+
+
+OPEN_PIPELINE = Call[pipeline.PipelineRequest, pipeline.Opened](
+    "open_pipeline", pipeline.PipelineRequest, pipeline.Opened
+)
+CLOSE_PIPELINE = Call[pipeline.PipelineResult, Nothing](
+    "close_pipeline", pipeline.PipelineResult, Nothing
+)
+OPEN_WORKTREE = Call[workspace.WorktreeRequest, workspace.Worktree](
+    "open_worktree", workspace.WorktreeRequest, workspace.Worktree
+)
+CLOSE_WORKTREE = Call[delivery.CloseWorktreeRequest, delivery.CloseWorktreeReply](
+    "close_worktree", delivery.CloseWorktreeRequest, delivery.CloseWorktreeReply
+)
+OPEN_SESSION = Call[session.SessionRequest, session.SessionOpened](
+    "open_session", session.SessionRequest, session.SessionOpened
+)
+CLOSE_SESSION = Call[session.SessionClosed, Nothing](
+    "close_session", session.SessionClosed, Nothing
+)
+TAKE_TURN = Call[turn.TurnRequest, turn.TurnReply]("take_turn", turn.TurnRequest, turn.TurnReply)
+RUN_TOOL = Call[turn.ToolRequest, turn.ToolReply]("run_tool", turn.ToolRequest, turn.ToolReply)
+COMMIT_WORK = Call[delivery.CommitRequest, delivery.CommitReply](
+    "commit_work", delivery.CommitRequest, delivery.CommitReply
+)
+VERIFY = Call[proof.VerifyRequest, proof.Verification](
+    "verify", proof.VerifyRequest, proof.Verification
+)
+REBASE = Call[delivery.RebaseRequest, delivery.RebaseReply](
+    "rebase", delivery.RebaseRequest, delivery.RebaseReply
+)
+MERGE = Call[delivery.MergeRequest, delivery.MergeReply](
+    "merge", delivery.MergeRequest, delivery.MergeReply
+)
+ATTACH_PROOF = Call[delivery.ProofRequest, delivery.ProofReply](
+    "attach_proof", delivery.ProofRequest, delivery.ProofReply
+)
+
+ALL: tuple[Call, ...] = tuple(  # type: ignore[type-arg]
+    value for value in list(globals().values()) if isinstance(value, Call)
+)

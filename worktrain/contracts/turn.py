@@ -1,0 +1,248 @@
+"""One reply of the model and what is said to it: the shapes of the Anthropic Messages API.
+
+Source: platform.claude.com, Messages API. A block whose type we do not use (thinking, for
+example) is kept as it came, because it must be sent back unchanged.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from worktrain.contracts.base import JsonObject, Value
+
+
+class TextBlock(Value):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ToolUseBlock(Value):
+    type: Literal["tool_use"] = "tool_use"
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+class ToolResultBlock(Value):
+    type: Literal["tool_result"] = "tool_result"
+    tool_use_id: str
+    content: str
+    is_error: bool = False
+
+
+class OpaqueBlock(Value):
+    """A block of a type that we only carry."""
+
+    type: Literal["opaque"] = "opaque"
+    raw: JsonObject
+
+
+Block = Annotated[
+    TextBlock | ToolUseBlock | ToolResultBlock | OpaqueBlock, Field(discriminator="type")
+]
+
+
+class Message(Value):
+    role: Literal["user", "assistant"]
+    blocks: tuple[Block, ...]
+
+
+class Usage(Value):
+    """Tokens of one call or of many. `input` excludes what came from or went to the cache."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def sent(self) -> int:
+        return self.input + self.cache_read + self.cache_write
+
+    @property
+    def total(self) -> int:
+        return self.sent + self.output
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+        )
+
+
+class ToolSchema(Value):
+    """A tool as it is offered to the model; `parameters` is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+class StopReason(StrEnum):
+    END_TURN = "end_turn"
+    TOOL_USE = "tool_use"
+    MAX_TOKENS = "max_tokens"
+    REFUSAL = "refusal"
+
+
+class ModelRequest(Value):
+    """Everything that one model call depends on. `system` goes from most to least stable."""
+
+    model: str
+    system: tuple[str, ...]
+    tools: tuple[ToolSchema, ...]
+    messages: tuple[Message, ...]
+    max_tokens: int
+
+
+class ModelReply(Value):
+    blocks: tuple[Block, ...]
+    stop: StopReason
+    usage: Usage
+    model: str
+    cost_microdollars: int = 0
+
+
+# --- what a workflow knows of a turn -------------------------------------------------------
+
+
+class StepPrompt(Value):
+    """The instruction of a step; its words are in the pinned script."""
+
+    kind: Literal["step"] = "step"
+    step: str
+
+
+class Reminder(Value):
+    """The model stopped without complete_step."""
+
+    kind: Literal["reminder"] = "reminder"
+    step: str
+
+
+class CutOff(Value):
+    """The reply reached the output limit of one call."""
+
+    kind: Literal["cut_off"] = "cut_off"
+    max_tokens: int
+
+
+class Steer(Value):
+    """Words put into a running session."""
+
+    kind: Literal["steer"] = "steer"
+    text: str
+    by: str
+
+
+class NearLimit(Value):
+    """Little is left of a limit: hand over what there is."""
+
+    kind: Literal["near_limit"] = "near_limit"
+    limit: str
+    left: str
+
+
+class ToolDone(Value):
+    """The output of a tool call; its text is in the store."""
+
+    kind: Literal["tool_done"] = "tool_done"
+    call: str
+
+
+class StepAccepted(Value):
+    """complete_step was accepted; the next step's prompt follows, if there is one."""
+
+    kind: Literal["accepted"] = "accepted"
+    call: str
+    next_step: str | None
+
+
+class StepBlocked(Value):
+    """complete_step was refused, and why exactly."""
+
+    kind: Literal["blocked"] = "blocked"
+    call: str
+    step: str
+    problems: tuple[str, ...]
+    tries_left: int
+
+
+class CallAnswered(Value):
+    """A call that needed no hand: an issue noted, a call not run, an operator's answer."""
+
+    kind: Literal["answered"] = "answered"
+    call: str
+    text: str
+    is_error: bool = False
+
+
+Say = Annotated[
+    StepPrompt
+    | Reminder
+    | CutOff
+    | Steer
+    | NearLimit
+    | ToolDone
+    | StepAccepted
+    | StepBlocked
+    | CallAnswered,
+    Field(discriminator="kind"),
+]
+"""One thing to tell the model; the activity finds the words."""
+
+
+class TurnRequest(Value):
+    """One model call, by reference: the transcript is what leads to `head`."""
+
+    session: str
+    turn: int
+    head: str | None
+    """Id of the newest message, or None at the beginning."""
+    say: tuple[Say, ...]
+    script: str
+    """Content hash of the pinned script."""
+    context: str
+    """Content hash of the session's context."""
+    model: str
+    max_tokens: int
+
+
+class ToolCall(Value):
+    """What the model asked for. `input` travels only where the engine itself decides on it."""
+
+    id: str
+    name: str
+    preview: str
+    input: dict[str, Any] | None = None
+
+
+class TurnReply(Value):
+    head: str
+    stop: StopReason
+    calls: tuple[ToolCall, ...] = ()
+    preview: str = ""
+    usage: Usage = Usage()
+    cost_microdollars: int = 0
+    model: str = ""
+
+
+class ToolRequest(Value):
+    """One tool call: its input is in message `head` of the transcript."""
+
+    session: str
+    head: str
+    call: str
+    name: str
+    root: str
+    """The session's worktree."""
+    timeout_s: int
+
+
+class ToolReply(Value):
+    call: str
+    ok: bool
+    preview: str

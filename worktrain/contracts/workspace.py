@@ -1,0 +1,104 @@
+"""A repository that WorkTrain works on, its rules, and the checkouts made of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from worktrain.contracts.base import Authored, Value
+
+CONFIG_PATH = ".worktrain/config.yml"
+
+
+class VerifyCommand(Authored):
+    """A check that WorkTrain itself runs, on base and on candidate."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,40}$")]
+    run: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    timeout_s: int = Field(default=600, ge=1, le=7200)
+    report: str | None = None
+    """Path of a JUnit XML report that the command writes. pytest needs none."""
+
+
+class MergeRules(Authored):
+    policy: Literal["ask", "auto"] = "ask"
+    passes_max: int = Field(default=3, ge=0, le=10)
+    """Fix passes before a person is asked."""
+
+
+class Limits(Authored):
+    """What one session may use. Reaching one is a named ending."""
+
+    turns_max: int = Field(default=150, ge=1, le=2000)
+    tokens_max: int = Field(default=5_000_000, ge=1)
+    cost_usd_max: float = Field(default=10.0, gt=0)
+    minutes_max: int = Field(default=90, ge=1, le=1440)
+    output_tokens_max: int = Field(default=16_000, ge=256)
+    """Of one model call."""
+
+
+class ModelNames(Authored):
+    """Which model stands for which tier."""
+
+    lightweight: str = "claude-haiku-4-5"
+    mid: str = "claude-sonnet-5-5"
+    heavy: str = "claude-opus-5-5"
+
+
+class SandboxRules(Authored):
+    kind: Literal["auto", "bubblewrap", "sandlock", "none"] = "auto"
+    """`none` runs the agent's commands without a sandbox, and must be written down."""
+    network: bool = False
+    read: tuple[str, ...] = ()
+    """Further paths that commands may read, outside the system's own."""
+
+
+class WorkspaceConfig(Authored):
+    """`.worktrain/config.yml`, read from the base branch."""
+
+    base: str | None = None
+    """Base branch; the remote's default branch, or the current one, when absent."""
+    verify: tuple[VerifyCommand, ...] = ()
+    merge: MergeRules = MergeRules()
+    models: ModelNames = ModelNames()
+    limits: Limits = Limits()
+    soul: str = ""
+    """The operator's own rules of behaviour for agents."""
+    sandbox: SandboxRules = SandboxRules()
+
+
+class CommitRef(Value):
+    """A commit and the tree that it names, full object ids."""
+
+    commit: str
+    tree: str
+
+
+class Base(Value):
+    """Where work starts: a branch and its head at that time."""
+
+    branch: str
+    at: CommitRef
+    remote: str | None = None
+    """Name of the remote that work is merged to, or None: the repository itself."""
+
+
+class WorktreeRequest(Value):
+    """A checkout for one session: on `branch`, or detached when that is None."""
+
+    session: str
+    repo: str
+    at: str
+    """Commit to start from, if the branch does not exist yet."""
+    branch: str | None = None
+    sandbox: SandboxRules = SandboxRules()
+
+
+class Worktree(Value):
+    session: str
+    repo: str
+    root: str
+    branch: str | None = None
+    queue: str
+    """Task queue of the host that has it."""
+    sandbox: str = ""
+    """The sandbox that proved itself in this worktree, and how."""
