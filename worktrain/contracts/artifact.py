@@ -7,7 +7,7 @@ in the shaping handoff and evidence in the coding handoff are ours.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from worktrain.contracts.base import Authored, JsonObject, Line, Value
 
@@ -124,6 +124,17 @@ class ReviewVerdict(Authored):
     confidence: Confidence
     findings: tuple[Finding, ...] = Field(default=(), max_length=30)
     summary: Text
+
+    @model_validator(mode="after")
+    def _verdict_follows_from_findings(self) -> "ReviewVerdict":
+        grave = any(f.severity in (Severity.CRITICAL, Severity.MAJOR) for f in self.findings)
+        wanted = "blocking" if grave else "minor" if self.findings else "clean"
+        if self.verdict != wanted:
+            raise ValueError(
+                f"the verdict must be {wanted!r} with these findings: 'blocking' if any is "
+                f"critical or major, 'minor' if there are only minor ones or nits, 'clean' if none"
+            )
+        return self
 
 
 Handoff = Annotated[

@@ -90,8 +90,6 @@ class PipelineState(Value):
     passes: int = 0
     """Fix passes begun."""
     rebases: int = 0
-    sessions: dict[str, int] = {}
-    """Sessions begun, by phase."""
     usage: Usage = Usage()
     cost_microdollars: int = 0
     merged: CommitRef | None = None

@@ -80,12 +80,13 @@ class Review(Value):
 
 
 class Decision(Value):
-    """Who let what happen."""
+    """Who let what happen, and to which tree."""
 
     gate: str
     answer: Literal["approved", "rejected"]
     by: str
     reason: str = ""
+    tree: str | None = None
 
 
 class Proof(Value):

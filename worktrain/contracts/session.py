@@ -44,7 +44,8 @@ class SessionRequest(Value):
     phase: str
     spec: str
     repo: str
-    base_branch: str
+    base: str
+    """Commit that the change is measured against."""
     at: str
     """Commit that its worktree starts from."""
     branch: str | None
@@ -99,9 +100,6 @@ class SessionState(Value):
 
     request: SessionRequest
     opened: SessionOpened
-    root: str
-    started_s: float
-    """Unix time."""
     step: int = 0
     turn: int = 0
     head: str | None = None
@@ -159,10 +157,11 @@ Event = Annotated[
 
 
 class Happened(Value):
-    """An event, when it was noticed, and what the operator said in the meantime."""
+    """An event, how long the session has worked, and what the operator said in the meantime."""
 
     event: Event
-    at_s: float
+    worked_s: float
+    """Seconds since the start, waiting for people left out."""
     steers: tuple[Steer, ...] = ()
 
 
@@ -172,7 +171,6 @@ class Happened(Value):
 class AskModel(Value):
     kind: Literal["ask_model"] = "ask_model"
     request: TurnRequest
-    minutes_left: float
 
 
 class RunTools(Value):
@@ -194,6 +192,17 @@ class Finish(Value):
 
 
 Command = Annotated[AskModel | RunTools | AskOperator | Finish, Field(discriminator="kind")]
+
+
+class SessionStart(Value):
+    """How a session's workflow begins; with a command, how it goes on in a new run."""
+
+    request: SessionRequest
+    state: SessionState | None = None
+    worktree: Worktree | None = None
+    command: Command | None = None
+    steers: tuple[Steer, ...] = ()
+    worked_s: float = 0.0
 
 
 class SessionView(Value):

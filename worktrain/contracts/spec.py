@@ -60,12 +60,51 @@ class Plan(Value):
     steps: tuple[PlanStep, ...]
 
 
+class Words(Authored):
+    """What every session says to a model, whatever its spec: `workflow_specs/prompts/session.yaml`.
+
+    Each is a template; the names in double braces are filled by `engine.prompt`.
+    """
+
+    base: str
+    tools: dict[str, str]
+    task: str
+    section: str
+    rules: str
+    workspace_rules: str
+    deliver: str
+    notes: str
+    step: str
+    accepted: str
+    blocked: str
+    reminder: str
+    cut_off: str
+    not_run: str
+    one_step: str
+    noted: str
+    answer: str
+    steer: str
+    near_limit: str
+    no_output: str
+    lost: str
+
+
 class Script(Value):
     """What is said to the model: every text of the spec, by step. Pinned by content hash."""
 
     spec: str
     system: str
     prompts: dict[str, str]
+    words: Words
+
+
+class Context(Value):
+    """What one session is told about its work, as it was injected. Stored by content hash."""
+
+    opening: str
+    """The first user message, before the first step's prompt."""
+    rules: str
+    """The operator's and the workspace's rules, for the system prompt."""
 
 
 class Compiled(Value):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from worktrain.contracts.base import JsonObject, Value
+from worktrain.contracts.workspace import SandboxRules
 
 
 class TextBlock(Value):
@@ -172,11 +173,12 @@ class StepBlocked(Value):
 
 
 class CallAnswered(Value):
-    """A call that needed no hand: an issue noted, a call not run, an operator's answer."""
+    """A call that needed no hand; `word` names the template, `text` is the operator's answer."""
 
     kind: Literal["answered"] = "answered"
     call: str
-    text: str
+    word: Literal["not_run", "one_step", "noted", "answer"]
+    text: str = ""
     is_error: bool = False
 
 
@@ -240,6 +242,7 @@ class ToolRequest(Value):
     root: str
     """The session's worktree."""
     timeout_s: int
+    sandbox: SandboxRules
 
 
 class ToolReply(Value):

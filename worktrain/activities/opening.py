@@ -1,0 +1,146 @@
+"""Beginnings and endings: what a pipeline and a session start from, and what is kept of them."""
+
+import time
+from pathlib import Path
+
+from worktrain.activities.door import implements
+from worktrain.activities.sandbox import Sandboxes
+from worktrain.adapters.catalogue import Catalogue
+from worktrain.adapters.stores import Store
+from worktrain.adapters.workspaces import Workspaces
+from worktrain.contracts.calls import (
+    CLOSE_PIPELINE,
+    CLOSE_SESSION,
+    CLOSE_WORKTREE,
+    OPEN_PIPELINE,
+    OPEN_SESSION,
+    OPEN_WORKTREE,
+    Nothing,
+)
+from worktrain.contracts.delivery import CloseWorktreeReply, CloseWorktreeRequest
+from worktrain.contracts.failure import AdapterError, FailureKind
+from worktrain.contracts.pipeline import Opened, PipelineRequest, PipelineResult
+from worktrain.contracts.session import Section, SessionClosed, SessionOpened, SessionRequest
+from worktrain.contracts.workspace import (
+    CONFIG_PATH,
+    Base,
+    WorkspaceConfig,
+    Worktree,
+    WorktreeRequest,
+)
+from worktrain.engine import prompt
+from worktrain.engine.compile import Uncompilable, compile_spec
+from worktrain.engine.parse import Unreadable, read
+
+RULES_FILES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md")
+RULES_CHARACTERS_MAX = 32_000
+
+
+class OpeningActivities:
+    """`queue` is the task queue of this host, `worktrees` the directory of its checkouts."""
+
+    def __init__(
+        self,
+        store: Store,
+        workspaces: Workspaces,
+        catalogue: Catalogue,
+        sandboxes: Sandboxes,
+        worktrees: Path,
+        queue: str,
+    ) -> None:
+        self._store = store
+        self._workspaces = workspaces
+        self._catalogue = catalogue
+        self._sandboxes = sandboxes
+        self._worktrees = worktrees
+        self._queue = queue
+
+    @implements(OPEN_PIPELINE)
+    async def open_pipeline(self, request: PipelineRequest) -> Opened:
+        """The base, and the rules as they stand on it; the row that lists show."""
+        await self._store.open_pipeline(request, time.time())
+        base, config = await trusted_config(self._workspaces, request.repo)
+        return Opened(base=base, config=config)
+
+    @implements(CLOSE_PIPELINE)
+    async def close_pipeline(self, request: PipelineResult) -> Nothing:
+        await self._store.close_pipeline(request, time.time())
+        return Nothing()
+
+    @implements(OPEN_WORKTREE)
+    async def open_worktree(self, request: WorktreeRequest) -> Worktree:
+        """The session's checkout, and the sandbox that its commands will run in, proven."""
+        _, proven = await self._sandboxes.proof(request.sandbox)
+        root = self._worktrees / request.session.replace("/", "--")
+        opened = await self._workspaces.open(request, root, self._queue)
+        return opened.model_copy(update={"sandbox": proven})
+
+    @implements(CLOSE_WORKTREE)
+    async def close_worktree(self, request: CloseWorktreeRequest) -> CloseWorktreeReply:
+        return await self._workspaces.close(request)
+
+    @implements(OPEN_SESSION)
+    async def open_session(self, request: SessionRequest) -> SessionOpened:
+        """Pin the spec and everything the session is told, by content hash."""
+        words = self._catalogue.words()
+        try:
+            compiled = compile_spec(self._catalogue.spec(request.spec), words)
+        except (Unreadable, Uncompilable) as error:
+            raise AdapterError(FailureKind.MISCONFIGURED, str(error)) from error
+        told = await self._with_change(request)
+        context = prompt.context(told, words, await self._workspace_rules(request))
+        opened = SessionOpened(
+            plan=compiled.plan,
+            script=await self._store.put_blob(compiled.script.model_dump_json()),
+            context=await self._store.put_blob(context.model_dump_json()),
+        )
+        await self._store.open_session(request, opened, time.time())
+        return opened
+
+    @implements(CLOSE_SESSION)
+    async def close_session(self, request: SessionClosed) -> Nothing:
+        await self._store.close_session(request, time.time())
+        return Nothing()
+
+    async def _with_change(self, request: SessionRequest) -> SessionRequest:
+        """A session that starts from a change is shown it, measured against the base."""
+        if request.at == request.base:
+            return request
+        diff = await self._workspaces.diff(request.repo, request.base, request.at)
+        section = Section(title="The change so far, as a diff against the base", body=diff)
+        return request.model_copy(update={"sections": (*request.sections, section)})
+
+    async def _workspace_rules(self, request: SessionRequest) -> dict[str, str]:
+        """Instruction files of the base: a branch under work cannot change its own rules."""
+        found: dict[str, str] = {}
+        left = RULES_CHARACTERS_MAX
+        for name in RULES_FILES:
+            text = await self._workspaces.read(request.repo, request.base, name)
+            if text and left > 0:
+                found[name] = prompt.cleaned(text)[:left]
+                left -= len(found[name])
+        return found
+
+
+async def trusted_config(workspaces: Workspaces, repo: str) -> tuple[Base, WorkspaceConfig]:
+    """The base of a repository and the configuration that stands on it.
+
+    A `base` named in the configuration counts, and the configuration is then read from there.
+    Raises `AdapterError` misconfigured with file, line and column.
+    """
+    base = await workspaces.base(repo, None)
+    config = await _config(workspaces, repo, base)
+    if config.base and config.base != base.branch:
+        base = await workspaces.base(repo, config.base)
+        config = await _config(workspaces, repo, base)
+    return base, config
+
+
+async def _config(workspaces: Workspaces, repo: str, base: Base) -> WorkspaceConfig:
+    text = await workspaces.read(repo, base.at.commit, CONFIG_PATH)
+    if text is None:
+        return WorkspaceConfig()
+    try:
+        return read(text, WorkspaceConfig, f"{base.branch}:{CONFIG_PATH}")
+    except Unreadable as error:
+        raise AdapterError(FailureKind.MISCONFIGURED, str(error)) from error

@@ -1,0 +1,28 @@
+"""Which sandbox this host has, proven once for each kind of rules and then remembered."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from worktrain.adapters.shells import Shell
+from worktrain.contracts.workspace import SandboxRules
+
+Choose = Callable[[SandboxRules, Path], Awaitable[tuple[Shell, str]]]
+
+
+class Sandboxes:
+    """No probe, no shell: `choose` runs the probe and raises `AdapterError` when it fails."""
+
+    def __init__(self, choose: Choose, scratch: Path) -> None:
+        self._choose = choose
+        self._scratch = scratch
+        self._proven: dict[str, tuple[Shell, str]] = {}
+
+    async def shell(self, rules: SandboxRules) -> Shell:
+        return (await self.proof(rules))[0]
+
+    async def proof(self, rules: SandboxRules) -> tuple[Shell, str]:
+        """The shell, and in one line what was proven of it."""
+        if rules.kind not in self._proven:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            self._proven[rules.kind] = await self._choose(rules, self._scratch)
+        return self._proven[rules.kind]

@@ -1,0 +1,28 @@
+"""What an operator may say to running work. Each is an update: the sender is told at once."""
+
+from typing import Literal
+
+from worktrain.contracts.base import Value
+
+
+class Order(Value):
+    """Pause or resume."""
+
+    by: str
+
+
+class Answer(Value):
+    """An answer to a session's question."""
+
+    question: str
+    text: str
+    by: str
+
+
+class GateAnswer(Value):
+    """An answer to a pipeline's gate; `gate` None means the one that is open."""
+
+    answer: Literal["approved", "rejected"]
+    by: str
+    gate: str | None = None
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""Verbs of a pipeline, pure: which phase is next, what it is told, whether to merge."""

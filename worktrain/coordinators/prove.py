@@ -1,0 +1,81 @@
+"""The proof record: built from what happened, written canonically, checked by anybody."""
+
+import json
+
+from pydantic import ValidationError
+
+from worktrain.contracts.artifact import ShapingHandoff
+from worktrain.contracts.base import digest
+from worktrain.contracts.pipeline import PipelineState
+from worktrain.contracts.proof import Proof
+from worktrain.contracts.workspace import CommitRef
+from worktrain.coordinators.context import newest
+from worktrain.coordinators.merge_policy import judge
+
+
+def proof_of(state: PipelineState) -> Proof:
+    """Everything the merge of the candidate has to show. The candidate must be verified."""
+    if state.candidate is None or state.verification is None:
+        raise ValueError("a proof needs a candidate and its verification")
+    shaping = newest(state.artifacts, ShapingHandoff)
+    return Proof(
+        pipeline=state.request.pipeline,
+        task=state.request.task,
+        base=state.base.at,
+        merged=state.candidate,
+        base_branch=state.base.branch,
+        criteria=shaping.acceptanceCriteria if isinstance(shaping, ShapingHandoff) else (),
+        phases=state.records,
+        reviews=state.reviews,
+        verification=state.verification,
+        decisions=state.decisions,
+        usage=state.usage,
+        cost_microdollars=state.cost_microdollars,
+        notices=judge(state.verification).notices,
+    )
+
+
+def canonical(proof: Proof) -> str:
+    """The one text of a proof: the record with the sha256 of everything else at its end.
+
+    Keys sorted, one space of indentation, a newline at the end, so that it reads well in
+    `git notes show` and differs in no byte between two writers.
+    """
+    record = proof.model_dump(mode="json")
+    return _text({"proof": record, "sha256": digest(_text(record))})
+
+
+def _text(record: object) -> str:
+    return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def broken_links(note: str, merged: CommitRef, stored: str | None) -> tuple[str, ...]:
+    """What is wrong with the proof on a commit; empty means that it holds.
+
+    `merged` is what the repository says of the commit, `stored` the store's copy if there is
+    one on this machine.
+    """
+    try:
+        record = json.loads(note)
+        proof = Proof.model_validate(record["proof"])
+    except (ValueError, KeyError, TypeError, ValidationError):
+        return ("the note is not a WorkTrain proof record",)
+    broken: list[str] = []
+    if canonical(proof) != note:
+        broken.append("the note was altered: it is not what its own checksum was made of")
+    if proof.merged != merged:
+        broken.append(
+            f"the note speaks of commit {proof.merged.commit[:12]} (tree "
+            f"{proof.merged.tree[:12]}), this is {merged.commit[:12]} (tree {merged.tree[:12]})"
+        )
+    if not any(r.at.tree == proof.merged.tree for r in proof.reviews):
+        broken.append("no verdict in the record is about the merged tree")
+    if proof.verification.candidate != proof.merged or proof.verification.base != proof.base:
+        broken.append("the checks in the record ran on another commit")
+    broken += judge(proof.verification).reasons
+    for pair in proof.verification.checks:
+        if pair.candidate.at != proof.merged or pair.base.at != proof.base:
+            broken.append(f"check {pair.name!r} ran on another commit")
+    if stored is not None and stored != note:
+        broken.append("the note differs from the record in this machine's store")
+    return tuple(broken)

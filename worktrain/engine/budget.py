@@ -1,0 +1,44 @@
+"""Limits of a session: which one is reached, which one is near."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from worktrain.contracts.session import SessionEnding, SessionState
+
+NEAR = 0.9
+"""From this share of a limit on, the model is asked once to hand over what it has."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """How much of one limit is used, both in `unit`s."""
+
+    limit: str
+    used: float
+    most: float
+    unit: str
+    ending: SessionEnding
+
+
+def _spent(state: SessionState, worked_s: float) -> Iterator[Spent]:
+    limits = state.request.limits
+    yield Spent("turns", state.turn, limits.turns_max, "turns", SessionEnding.TURN_LIMIT)
+    yield Spent("tokens", state.usage.total, limits.tokens_max, "tokens", SessionEnding.TOKEN_LIMIT)
+    yield Spent(
+        "cost",
+        state.cost_microdollars / 1e6,
+        limits.cost_usd_max,
+        "USD",
+        SessionEnding.COST_LIMIT,
+    )
+    yield Spent("time", worked_s / 60, limits.minutes_max, "minutes", SessionEnding.TIME_LIMIT)
+
+
+def reached(state: SessionState, worked_s: float) -> Spent | None:
+    """The first limit that allows no further model call."""
+    return next((s for s in _spent(state, worked_s) if s.used >= s.most), None)
+
+
+def near(state: SessionState, worked_s: float) -> Spent | None:
+    """The first limit of which little is left."""
+    return next((s for s in _spent(state, worked_s) if s.used >= NEAR * s.most), None)

@@ -1,0 +1,1 @@
+"""Durable order: ask the pure part, carry out its one command, remember the answer."""
