@@ -14,6 +14,9 @@ from worktrain.contracts.tool import READ_ONLY
 from worktrain.contracts.turn import ToolReply, ToolRequest, ToolUseBlock
 from worktrain.engine.converse import PREVIEW_MAX, shortened
 
+TIMEOUT_S_MAX = 1800
+"""The longest that a command may ask for."""
+
 
 class ToolActivities:
     """`outputs`: directory that keeps the full output of commands, by session."""
@@ -46,7 +49,7 @@ class ToolActivities:
             Path(request.root),
             self._outputs / request.session.replace("/", "--"),
             request.call,
-            request.timeout_s,
+            TIMEOUT_S_MAX,
             progress,
         )
         await self._store.end_tool(*names, output)

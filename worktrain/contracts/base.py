@@ -18,6 +18,11 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def absent(value: object) -> bool:
+    """For `Field(exclude_if=absent)`: what says nothing is not written into a history."""
+    return not value
+
+
 class Authored(BaseModel):
     """Something that a person or a model wrote: an unknown key is a mistake, not a surprise."""
 

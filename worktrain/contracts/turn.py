@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from worktrain.contracts.base import JsonObject, Value
+from worktrain.contracts.base import JsonObject, Value, absent
 from worktrain.contracts.workspace import SandboxRules
 
 
@@ -52,10 +52,10 @@ class Message(Value):
 class Usage(Value):
     """Tokens of one call or of many. `input` excludes what came from or went to the cache."""
 
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
+    input: int = Field(default=0, exclude_if=absent)
+    output: int = Field(default=0, exclude_if=absent)
+    cache_read: int = Field(default=0, exclude_if=absent)
+    cache_write: int = Field(default=0, exclude_if=absent)
 
     @property
     def sent(self) -> int:
@@ -219,14 +219,14 @@ class ToolCall(Value):
     id: str
     name: str
     preview: str
-    input: dict[str, Any] | None = None
+    input: dict[str, Any] | None = Field(default=None, exclude_if=absent)
 
 
 class TurnReply(Value):
     head: str
     stop: StopReason
-    calls: tuple[ToolCall, ...] = ()
-    preview: str = ""
+    calls: tuple[ToolCall, ...] = Field(default=(), exclude_if=absent)
+    preview: str = Field(default="", exclude_if=absent)
     usage: Usage = Usage()
     cost_microdollars: int = 0
     model: str = ""
@@ -241,8 +241,9 @@ class ToolRequest(Value):
     name: str
     root: str
     """The session's worktree."""
-    timeout_s: int
-    sandbox: SandboxRules
+    sandbox: SandboxRules = Field(
+        default=SandboxRules(), exclude_if=lambda rules: rules == SandboxRules()
+    )
 
 
 class ToolReply(Value):

@@ -39,7 +39,7 @@ class Limits(Authored):
 class ModelNames(Authored):
     """Which model stands for which tier."""
 
-    lightweight: str = "claude-haiku-4-5"
+    lightweight: str = "claude-haiku-5-5"
     mid: str = "claude-sonnet-5-5"
     heavy: str = "claude-opus-5-5"
 

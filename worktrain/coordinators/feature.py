@@ -2,7 +2,13 @@
 
 from typing import assert_never
 
-from worktrain.contracts.artifact import CodingHandoff, ReviewVerdict
+from worktrain.contracts.artifact import (
+    CodingHandoff,
+    DiscoveryHandoff,
+    Handoff,
+    ReviewVerdict,
+    ShapingHandoff,
+)
 from worktrain.contracts.delivery import (
     BaseMoved,
     CommitRequest,
@@ -59,6 +65,14 @@ THINKS_ONLY: dict[Phase, Phase] = {
     Phase.SHAPING: Phase.CODING,
 }
 """What follows a phase that delivers an artifact and no code."""
+DELIVERS: dict[Phase, type[Handoff]] = {
+    Phase.DISCOVERY: DiscoveryHandoff,
+    Phase.SHAPING: ShapingHandoff,
+    Phase.CODING: CodingHandoff,
+    Phase.REVIEW: ReviewVerdict,
+    Phase.FIX: CodingHandoff,
+}
+"""The one kind of artifact that is taken from a phase: a coder sets no acceptance criteria."""
 ON_THE_BRANCH = frozenset({Phase.CODING, Phase.FIX})
 REBASES_MAX = 3
 
@@ -75,7 +89,12 @@ def route(state: PipelineState, event: PipelineEvent) -> tuple[PipelineState, Pi
         case NothingChanged():
             return state, _without_change(state)
         case Verified(verification=verification):
-            return _towards_merge(_with(state, verification=verification))
+            state = _with(state, verification=verification)
+            if merge_policy.verification_of(state) is None:
+                # Asking again would be answered the same way, for ever.
+                why = "the checks that ran are not all of those asked for, or not on this change"
+                return state, End(ending=PipelineEnding.FAILED, why=why)
+            return _towards_merge(state)
         case Decided(decision=decision):
             state = _with(state, decisions=(*state.decisions, decision))
             if decision.answer == "rejected":
@@ -100,7 +119,15 @@ def route(state: PipelineState, event: PipelineEvent) -> tuple[PipelineState, Pi
         case Conflicted(files=files):
             return state, _conflict_gate(state, files)
         case Merged(at=at):
-            return _with(state, merged=at), Prove(proof=prove.proof_of(state))
+            state = _with(state, merged=at)
+            if at != state.candidate:
+                branch = state.base.branch
+                why = (
+                    f"{branch} names {at.commit[:12]} after the merge, which is not the commit "
+                    f"that was reviewed and verified; compare the two, and undo it if need be"
+                )
+                return state, End(ending=PipelineEnding.ESCALATED, why=why)
+            return state, Prove(proof=prove.proof_of(state))
         case Proven():
             branch = state.base.branch
             why = f"merged into {branch}, reviewed and verified as one tree"
@@ -167,6 +194,9 @@ def _after_session(
     state: PipelineState, result: SessionResult
 ) -> tuple[PipelineState, PipelineCommand]:
     phase = state.phase
+    kind = DELIVERS[phase]
+    taken = tuple(artifact for artifact in result.artifacts if isinstance(artifact, kind))
+    result = result.model_copy(update={"artifacts": taken})
     state = _with(
         state,
         records=(*state.records, result.record),
@@ -201,14 +231,19 @@ def _commit(state: PipelineState, result: SessionResult) -> PipelineCommand:
         request=CommitRequest(
             worktree=state.worktree,
             key=result.record.session,
-            subject=handoff.commitSubject,
-            body="\n".join(f"- {decision}" for decision in handoff.keyDecisions),
+            subject=_one_line(handoff.commitSubject),
+            body="\n".join(f"- {_one_line(decision)}" for decision in handoff.keyDecisions),
             trailers=(
-                ("WorkTrain-Task", state.request.task.source),
+                ("WorkTrain-Task", _one_line(state.request.task.source)),
                 ("WorkTrain-Session", result.record.session),
             ),
         )
     )
+
+
+def _one_line(text: str) -> str:
+    """A line break in an agent's words would let it write trailers of its own."""
+    return " ".join(text.split())
 
 
 def _without_change(state: PipelineState) -> PipelineCommand:
@@ -231,12 +266,8 @@ def _towards_merge(state: PipelineState) -> tuple[PipelineState, PipelineCommand
     if review.verdict.verdict != "clean" and not merge_policy.approved(state, "findings"):
         return _mend(state, "findings", _findings(review))
     state = _with(state, phase=Phase.MERGE)
-    verification = state.verification
-    if (
-        verification is None
-        or verification.candidate != candidate
-        or verification.base != state.base.at
-    ):
+    verification = merge_policy.verification_of(state)
+    if verification is None:
         return state, Verify(
             request=VerifyRequest(
                 pipeline=state.request.pipeline,

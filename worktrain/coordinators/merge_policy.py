@@ -117,6 +117,19 @@ def review_of(state: PipelineState) -> Review | None:
     )
 
 
+def verification_of(state: PipelineState) -> Verification | None:
+    """The checks on exactly the candidate and this base, if every configured one ran there."""
+    found = state.verification
+    if found is None or found.candidate != state.candidate or found.base != state.base.at:
+        return None
+    ran = {
+        pair.name
+        for pair in found.checks
+        if pair.candidate.at == found.candidate and pair.base.at == found.base
+    }
+    return found if {command.name for command in state.opened.config.verify} <= ran else None
+
+
 def approved(state: PipelineState, gate: str) -> bool:
     """Whether a person let exactly this tree through the gate."""
     return any(
@@ -142,13 +155,8 @@ def refusals(state: PipelineState) -> tuple[Refusal, ...]:
         found.append(Refusal.NOT_REVIEWED)
     elif review.verdict.verdict != "clean" and not approved(state, "findings"):
         found.append(Refusal.FINDINGS)
-    verification = state.verification
-    if (
-        verification is None
-        or state.candidate is None
-        or verification.candidate != state.candidate
-        or verification.base != state.base.at
-    ):
+    verification = verification_of(state)
+    if verification is None:
         found.append(Refusal.NOT_VERIFIED)
     elif not judge(verification).passed:
         found.append(Refusal.CHECKS_FAILED)

@@ -58,18 +58,18 @@ def broken_links(note: str, merged: CommitRef, stored: str | None) -> tuple[str,
     try:
         record = json.loads(note)
         proof = Proof.model_validate(record["proof"])
-    except (ValueError, KeyError, TypeError, ValidationError):
+        text = canonical(proof)
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError):
         return ("the note is not a WorkTrain proof record",)
     broken: list[str] = []
-    if canonical(proof) != note:
+    if text != note:
         broken.append("the note was altered: it is not what its own checksum was made of")
     if proof.merged != merged:
         broken.append(
             f"the note speaks of commit {proof.merged.commit[:12]} (tree "
             f"{proof.merged.tree[:12]}), this is {merged.commit[:12]} (tree {merged.tree[:12]})"
         )
-    if not any(r.at.tree == proof.merged.tree for r in proof.reviews):
-        broken.append("no verdict in the record is about the merged tree")
+    broken += _unjudged(proof)
     if proof.verification.candidate != proof.merged or proof.verification.base != proof.base:
         broken.append("the checks in the record ran on another commit")
     broken += judge(proof.verification).reasons
@@ -79,3 +79,21 @@ def broken_links(note: str, merged: CommitRef, stored: str | None) -> tuple[str,
     if stored is not None and stored != note:
         broken.append("the note differs from the record in this machine's store")
     return tuple(broken)
+
+
+def _unjudged(proof: Proof) -> list[str]:
+    """What reviewers and people would have had to say of the merged tree, and did not."""
+    tree = proof.merged.tree
+    review = next((r for r in reversed(proof.reviews) if r.at.tree == tree), None)
+    accepted = {d.gate for d in proof.decisions if d.answer == "approved" and d.tree == tree}
+    broken: list[str] = []
+    if review is None:
+        broken.append("no verdict in the record is about the merged tree")
+    elif review.verdict.verdict != "clean" and "findings" not in accepted:
+        broken.append(
+            f"the verdict on the merged tree is {review.verdict.verdict!r}, and nobody accepted "
+            f"its findings"
+        )
+    if not proof.verification.checks and "merge" not in accepted:
+        broken.append("no check ran on the merged tree, and nobody approved its merge")
+    return broken

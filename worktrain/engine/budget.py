@@ -7,6 +7,8 @@ from worktrain.contracts.session import SessionEnding, SessionState
 
 NEAR = 0.9
 """From this share of a limit on, the model is asked once to hand over what it has."""
+TURNS_NEAR = 1
+"""Turns left that are little even where they are a large share of a small limit."""
 
 
 @dataclass(frozen=True)
@@ -41,4 +43,14 @@ def reached(state: SessionState, worked_s: float) -> Spent | None:
 
 def near(state: SessionState, worked_s: float) -> Spent | None:
     """The first limit of which little is left."""
-    return next((s for s in _spent(state, worked_s) if s.used >= NEAR * s.most), None)
+    return next((s for s in _spent(state, worked_s) if _is_near(s)), None)
+
+
+def told(amount: float) -> str:
+    """An amount as a person writes it: 5,000,000 or 0.25."""
+    return f"{amount:,.4f}".rstrip("0").rstrip(".")
+
+
+def _is_near(spent: Spent) -> bool:
+    last_turns = spent.limit == "turns" and spent.most - spent.used <= TURNS_NEAR
+    return last_turns or spent.used >= NEAR * spent.most

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from worktrain.contracts.artifact import (
     CodingHandoff,
@@ -18,6 +18,9 @@ from worktrain.contracts.base import Authored, JsonObject
 
 ARTIFACT_BYTES_MAX = 32_768
 """Artifacts are decided on in workflows, so they stand in histories: kept small on purpose."""
+
+PROBLEMS_MAX = 20
+PROBLEM_CHARACTERS_MAX = 500
 
 EXAMPLES: Mapping[str, JsonObject] = {
     "wr.discovery_handoff": {
@@ -109,10 +112,12 @@ def check(
     for index, raw in enumerate(delivered):
         where = f"artifacts[{index}]"
         kind = raw.get("kind", wanted)
-        if kind not in ARTIFACTS:
-            near = get_close_matches(str(kind), ARTIFACTS, n=1)
+        # A model may write anything here, even what cannot be looked up.
+        if not isinstance(kind, str) or kind not in ARTIFACTS:
+            shown = repr(kind)[:100]
+            near = get_close_matches(shown.strip("'"), ARTIFACTS, n=1)
             problems.append(
-                f"{where}.kind: {kind!r} is no artifact kind"
+                f"{where}.kind: {shown} is no artifact kind"
                 + (
                     f"; did you mean {near[0]!r}?"
                     if near
@@ -127,7 +132,17 @@ def check(
             accepted.append(found)  # type: ignore[arg-type]
     if wanted and not any(getattr(a, "kind", None) == wanted for a in accepted) and not problems:
         problems.append(f"artifacts: an artifact of kind {wanted!r} is missing")
-    return tuple(accepted), tuple(problems)
+    return tuple(accepted), bounded(problems)
+
+
+def bounded(problems: Sequence[str]) -> tuple[str, ...]:
+    """The first problems, each shortened: they stand in histories, and a model wrote the paths."""
+    shown = [
+        one if len(one) <= PROBLEM_CHARACTERS_MAX else f"{one[: PROBLEM_CHARACTERS_MAX - 1]}…"
+        for one in problems[:PROBLEMS_MAX]
+    ]
+    left_out = len(problems) - PROBLEMS_MAX
+    return (*shown, f"and {left_out} more problems") if left_out > 0 else tuple(shown)
 
 
 def _validated(
@@ -148,6 +163,27 @@ def _told(problem: Any, where: str, model: type[Authored]) -> str:
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
     )
     if problem["type"] == "extra_forbidden":
-        near = get_close_matches(str(problem["loc"][-1]), model.model_fields, n=1)
+        *above, name = problem["loc"]
+        near = get_close_matches(str(name)[:100], _fields_at(model, above), n=1)
         return f"{path}: no such field" + (f"; did you mean {near[0]!r}?" if near else "")
-    return f"{path}: {problem['msg']}"
+    return f"{path}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """The fields known at a place inside an artifact."""
+    places = [model]
+    for part in location:
+        if isinstance(part, str):
+            places = [
+                below
+                for place in places
+                if part in place.model_fields
+                for below in _models_in(place.model_fields[part].annotation)
+            ]
+    return [name for place in places for name in place.model_fields]
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

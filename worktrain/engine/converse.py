@@ -66,6 +66,9 @@ def _gist(arguments: Mapping[str, Any]) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """`text` on one line, at most `length` characters, an ellipsis where it was cut."""
-    line = " ".join(text.split())
+    """`text` on one line, at most `length` characters, an ellipsis where it was cut.
+
+    What a terminal would obey instead of showing it is left out: an agent wrote this.
+    """
+    line = "".join(one for one in " ".join(text.split()) if one.isprintable())
     return line if len(line) <= length else line[: length - 1] + "…"

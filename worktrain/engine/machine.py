@@ -24,7 +24,7 @@ from worktrain.contracts.session import (
     TurnTaken,
 )
 from worktrain.contracts.spec import PlanStep
-from worktrain.contracts.tool import DECIDED_BY_ENGINE, READ_ONLY, CompleteStep, ReportIssue
+from worktrain.contracts.tool import DECIDED_BY_ENGINE, READ_ONLY, CompleteStep
 from worktrain.contracts.turn import (
     CallAnswered,
     CutOff,
@@ -48,6 +48,8 @@ REMINDERS_MAX = 1
 """Replies in a row without a tool call that are answered with a reminder."""
 NOTES_MIN = 50
 """Characters: WorkRail's lower bound for notes."""
+QUESTION_MAX = 4_000
+"""Characters of a question that an operator is shown."""
 
 ENDING_OF_FAILURE = {
     FailureKind.CONTEXT_TOO_LONG: SessionEnding.CONTEXT_FULL,
@@ -165,14 +167,18 @@ def _settle(state: SessionState, worked_s: float) -> tuple[SessionState, Command
 
 def _question(state: SessionState, call: ToolCall) -> Question | None:
     """What the operator is asked, if the issue is one that the agent cannot get past alone."""
-    try:
-        issue = ReportIssue.model_validate(call.input or {})
-    except ValidationError:
+    # Not validated: a question that is too long by a word must not pass for a remark.
+    issue = call.input or {}
+    if issue.get("kind") != "needs_human" and issue.get("severity") != "fatal":
         return None
-    if issue.kind != "needs_human" and issue.severity != "fatal":
-        return None
-    text = f"{issue.summary}\n\n{issue.context}".strip()
-    return Question(id=f"q{state.turn}", text=text)
+    summary, more = (str(issue.get(name, "")).strip() for name in ("summary", "context"))
+    text = f"{summary}\n\n{more}".strip()[:QUESTION_MAX]
+    # Each question of a turn has its own id: an answer that is sent twice answers one of them.
+    earlier = sum(isinstance(one, CallAnswered) and one.word == "answer" for one in state.say)
+    return Question(
+        id=f"q{state.turn}.{earlier + 1}" if earlier else f"q{state.turn}",
+        text=text or "the agent cannot go on without a person, and did not say why",
+    )
 
 
 def _decide_step(state: SessionState, call: ToolCall) -> tuple[SessionState, Say | Finish]:
@@ -215,7 +221,7 @@ def _problems(
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors(include_url=False)
         )
-        return told, ("", ())
+        return contracts_check.bounded(told), ("", ())
     artifacts, problems = contracts_check.check(step.contract, claim.artifacts)
     notes = claim.notes.strip()
     if step.notes_required and len(notes) < NOTES_MIN:
@@ -231,14 +237,14 @@ def _ask_model(state: SessionState, worked_s: float) -> tuple[SessionState, Comm
     full = budget.reached(state, worked_s)
     if full:
         why = (
-            f"the {full.limit} limit of {full.most:g} {full.unit} was reached "
-            f"({full.used:g} used) at step {current(state).id!r}"
+            f"the {full.limit} limit of {budget.told(full.most)} {full.unit} was reached "
+            f"({budget.told(full.used)} used) at step {current(state).id!r}"
         )
         return state, Finish(ending=full.ending, why=why)
     say = state.say
     low = None if state.warned else budget.near(state, worked_s)
     if low:
-        left = f"{low.most - low.used:g} {low.unit}"
+        left = f"{budget.told(low.most - low.used)} {low.unit}"
         say = (*say, NearLimit(limit=low.limit, left=left))
     request = state.request
     turn = TurnRequest(

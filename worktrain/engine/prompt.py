@@ -28,8 +28,16 @@ from worktrain.contracts.turn import (
     ToolSchema,
 )
 
-_HTML_COMMENT = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
+# `<!-->` and `<!--->` are whole comments; one that is never closed hides the rest.
+_HTML_COMMENT = re.compile(r"<!--(?:-?>|.*?(?:-->|\Z))", re.DOTALL)
 _KEPT_CONTROLS = frozenset("\n\t")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+"""What Unicode asks not to show although its category does not say so: fillers and variation
+selectors, of which a row can carry any hidden text."""
+_NEVER_SHOWN = frozenset({"Cc", "Cf", "Co", "Cs"})
 
 
 def fill(template: str, **values: object) -> str:
@@ -42,12 +50,16 @@ def fill(template: str, **values: object) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Untrusted text without what a person would not see: HTML comments, invisible characters."""
-    shown = _HTML_COMMENT.sub("", text.replace("\r\n", "\n"))
+    """Untrusted text without what a person would not see: HTML comments, invisible characters.
+
+    Comments go first, as a browser reads them: an invisible character inside `-->` does not end
+    one. An emoji that is joined of several (ZWJ) falls into its visible parts.
+    """
+    shown = _HTML_COMMENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return "".join(
         character
-        for character in shown
-        if character in _KEPT_CONTROLS or unicodedata.category(character) not in ("Cc", "Cf", "Co")
+        for character in _INVISIBLE.sub("", shown)
+        if character in _KEPT_CONTROLS or unicodedata.category(character) not in _NEVER_SHOWN
     )
 
 
@@ -58,7 +70,7 @@ def context(request: SessionRequest, words: Words, workspace_rules: Mapping[str,
             words.task,
             title=cleaned(request.task.title),
             body=cleaned(request.task.body).strip() or "(no more than the title)",
-            source=request.task.source,
+            source=cleaned(request.task.source),
         ),
         *(
             fill(words.section, title=section.title, body=section.body)
@@ -124,7 +136,7 @@ def _block(
             output = outputs.get(call, ToolOutput(content=words.lost, ok=False))
             return ToolResultBlock(
                 tool_use_id=call,
-                content=output.content or words.no_output,
+                content=output.content if output.content.strip() else words.no_output,
                 is_error=not output.ok,
             )
         case StepAccepted(call=call, next_step=step_id):

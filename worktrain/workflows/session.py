@@ -48,7 +48,6 @@ with workflow.unsafe.imports_passed_through():
 
 EVENTS_MAX = 2000
 """History events after which a session goes on in a new run: replay stays under a second."""
-TOOL_S_MAX = 1800
 
 
 @workflow.defn
@@ -203,7 +202,6 @@ class SessionWorkflow(Operated):
                 call=call.id,
                 name=call.name,
                 root=worktree.root,
-                timeout_s=TOOL_S_MAX,
                 sandbox=self._request.sandbox,
             ),
             key=f"{state.turn}/{call.id}",

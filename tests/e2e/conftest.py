@@ -1,0 +1,147 @@
+"""A stage for whole pipelines: real processes, real git, real HTTP, a scripted model."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from worktrain.demo.play import Stage, model_server, set_up
+
+DEMO = Path(__file__).parents[2] / "worktrain" / "demo"
+
+
+@dataclass
+class Theatre:
+    """A sample repository, and a WorkTrain home of its own whose processes it can end."""
+
+    stage: Stage
+    env: dict[str, str]
+    _started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def worktrain(
+        self, *arguments: str, code: int | None = None, timeout_s: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; with `code`, insist on that exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "worktrain.cli.main", *arguments],
+            cwd=self.stage.repo,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if code is not None:
+            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str, code: int | None = 0) -> Any:
+        """Run a command with --json and read what it prints."""
+        return json.loads(self.worktrain(*arguments, "--json", code=code).stdout)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Run a command beside the test."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worktrain.cli.main", *arguments],
+            cwd=self.stage.repo,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def git(self, *arguments: str, where: Path | None = None) -> str:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=where or self.stage.repo,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    def commit(self, message: str, where: Path | None = None) -> str:
+        """Commit everything in a checkout, as a colleague would."""
+        who = ("-c", "user.name=Ada Example", "-c", "user.email=ada@example.com")
+        self.git("add", "-A", where=where)
+        self.git(*who, "commit", "-q", "-m", message, where=where)
+        return self.git("rev-parse", "HEAD", where=where)
+
+    def pid(self, process: str) -> int:
+        """The pid that the home records for `server`, `worker` or `supervisor`."""
+        path = Path(self.env["WORKTRAIN_HOME"]) / "run" / f"{process}.json"
+        return int(json.loads(path.read_text())["pid"])
+
+    def model_calls(self) -> list[dict[str, Any]]:
+        """Every request that the model server has seen."""
+        return [json.loads(line) for line in self.stage.model_log.read_text().splitlines()]
+
+    def close(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.communicate()
+        self.worktrain("down")
+
+
+Stager = Callable[..., Theatre]
+
+
+@pytest.fixture
+def theatre(tmp_path: Path) -> Iterator[Stager]:
+    """Makes a `Theatre`; `change` may alter the demo's scenario before it is played."""
+    opened: list[Theatre] = []
+    servers: list[Any] = []
+
+    def make(change: Callable[[dict[str, Any]], None] = lambda _: None) -> Theatre:
+        stage = set_up(tmp_path / "stage")
+        scenario = yaml.safe_load((DEMO / "scenario.yaml").read_text())
+        change(scenario)
+        path = tmp_path / "scenario.yaml"
+        path.write_text(yaml.safe_dump(scenario, sort_keys=False))
+        server = model_server(path, stage.model_log)
+        url = server.__enter__()
+        servers.append(server)
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANTHROPIC_", "WORKTRAIN_", "TEMPORAL_"))
+        }
+        env |= {
+            "WORKTRAIN_HOME": str(tmp_path / "home"),
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_API_KEY": "test-key",
+        }
+        opened.append(Theatre(stage, env))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def session_of(scenario: dict[str, Any], name: str) -> dict[str, Any]:
+    """One session of a scenario, to be changed in place."""
+    return next(session for session in scenario["sessions"] if session["name"] == name)
+
+
+def delayed(seconds: float, only: Sequence[str] = ()) -> Callable[[dict[str, Any]], None]:
+    """Slow the model down, so that there is time to do something to it."""
+
+    def change(scenario: dict[str, Any]) -> None:
+        for session in scenario["sessions"]:
+            if only and session["name"] not in only:
+                continue
+            for turn in session["turns"]:
+                turn["delay_s"] = seconds
+
+    return change

@@ -1,0 +1,240 @@
+"""A store in dictionaries: the promises in their plainest form, and the words of the log."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from worktrain.contracts.base import digest
+from worktrain.contracts.failure import AdapterError, FailureKind
+from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
+from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
+from worktrain.contracts.session import SessionClosed, SessionEnding, SessionOpened, SessionRequest
+from worktrain.contracts.turn import Message, TextBlock, TurnReply, TurnRequest
+
+PREVIEW_CHARS_MAX = 300
+
+INTERRUPTED = ToolOutput(
+    ok=False,
+    content="This call was interrupted before its result was known: it may have done nothing, "
+    "a part, or all of its work. Look at what is there now before repeating it.",
+)
+
+
+class InMemoryStore:
+    """Keeps every promise of `Store` but the one of outliving its process."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._blobs: dict[str, str] = {}
+        self._answers: dict[str, TurnReply] = {}
+        self._turns: dict[str, tuple[TurnRequest, Message, Message]] = {}
+        self._tools: dict[tuple[str, str], ToolOutput | None] = {}
+        self._pipelines: dict[str, PipelineRow] = {}
+        self._opened_s: dict[str, float] = {}
+        self._closed: dict[str, SessionClosed] = {}
+        self._log: list[LogLine] = []
+        self._effects: dict[str, EffectRow] = {}
+        self._proofs: dict[str, dict[str, str]] = {}
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    async def put_blob(self, content: str) -> str:
+        name = digest(content)
+        self._blobs[name] = content
+        return name
+
+    async def get_blob(self, name: str) -> str:
+        return self._blobs[name]
+
+    async def transcript(self, head: str | None) -> tuple[Message, ...]:
+        messages: list[Message] = []
+        while head is not None:
+            request, said, reply = self._turn(head)
+            messages += (reply, said)
+            head = request.head
+        return tuple(reversed(messages))
+
+    async def find_turn(self, key: str) -> TurnReply | None:
+        return self._answers.get(key)
+
+    async def add_turn(
+        self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
+    ) -> None:
+        if key in self._answers:
+            return
+        if request.head is not None:
+            self._turn(request.head)
+        self._turns[answer.head] = (request, said, reply)
+        self._answers[key] = answer
+        self._log += turn_lines(self._clock(), request, said, reply, answer)
+
+    async def begin_tool(
+        self, session: str, head: str, call: str, name: str, preview: str
+    ) -> ToolOutput | None:
+        if (head, call) in self._tools:
+            return self._tools[head, call] or INTERRUPTED
+        self._tools[head, call] = None
+        return None
+
+    async def end_tool(
+        self, session: str, head: str, call: str, name: str, preview: str, output: ToolOutput
+    ) -> None:
+        if self._tools.get((head, call)) is not None:
+            return
+        self._tools[head, call] = output
+        turn = self._turns[head][0].turn if head in self._turns else 0
+        self._log.append(tool_line(self._clock(), session, turn, name, preview, output))
+
+    async def tool_outputs(self, head: str) -> dict[str, ToolOutput]:
+        return {
+            call: output
+            for (asked_by, call), output in self._tools.items()
+            if asked_by == head and output is not None
+        }
+
+    async def open_pipeline(self, request: PipelineRequest, at_s: float) -> None:
+        known = self._pipelines.get(request.pipeline)
+        if known is None or (known.ended_s is not None and known.started_s != at_s):
+            self._pipelines[request.pipeline] = pipeline_row(request, at_s, None, None)
+
+    async def close_pipeline(self, result: PipelineResult, at_s: float) -> None:
+        known = self._pipelines.get(result.id)
+        if known is not None and known.ended_s is None:
+            end = {"ended_s": at_s, "ending": result.ending, "result": result}
+            self._pipelines[result.id] = known.model_copy(update=end)
+
+    async def pipelines(self, limit: int = 50) -> tuple[PipelineRow, ...]:
+        newest = sorted(self._pipelines.values(), key=lambda row: (-row.started_s, row.id))
+        return tuple(newest[:limit])
+
+    async def pipeline(self, pipeline: str) -> PipelineRow | None:
+        return self._pipelines.get(pipeline)
+
+    async def open_session(
+        self, request: SessionRequest, opened: SessionOpened, at_s: float
+    ) -> None:
+        if request.session in self._closed and self._opened_s.get(request.session) != at_s:
+            del self._closed[request.session]
+            del self._opened_s[request.session]
+        self._opened_s.setdefault(request.session, at_s)
+
+    async def close_session(self, closed: SessionClosed, at_s: float) -> None:
+        if closed.session not in self._closed:
+            self._closed[closed.session] = closed
+            self._opened_s.setdefault(closed.session, at_s)
+            self._log.append(ended_line(at_s, closed))
+
+    async def sessions(self, pipeline: str) -> tuple[SessionClosed, ...]:
+        mine = [closed for closed in self._closed.values() if closed.pipeline == pipeline]
+        return tuple(sorted(mine, key=lambda each: (self._opened_s[each.session], each.session)))
+
+    async def log(self, prefix: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:
+        lines = [line for line in self._log[after:] if line.session.startswith(prefix)]
+        return max(after, len(self._log)), lines
+
+    async def intend(self, key: str, intent: str) -> EffectRow:
+        return self._effects.setdefault(key, EffectRow(key=key, intent=intent))
+
+    async def receive(self, key: str, receipt: str) -> None:
+        row = self._effects[key]
+        if row.receipt is None:
+            self._effects[key] = row.model_copy(update={"receipt": receipt})
+
+    async def put_proof(self, commit: str, pipeline: str, content: str) -> None:
+        self._proofs.setdefault(commit, {}).setdefault(pipeline, content)
+
+    async def proof(self, commit: str) -> str | None:
+        return next(reversed(self._proofs.get(commit, {}).values()), None)
+
+    def _turn(self, head: str) -> tuple[TurnRequest, Message, Message]:
+        try:
+            return self._turns[head]
+        except KeyError:
+            raise unknown_message(head, "this process's memory") from None
+
+
+def unknown_message(head: str, place: str) -> AdapterError:
+    """The history refers to a message that the store does not have."""
+    return AdapterError(
+        FailureKind.NOT_FOUND,
+        f"The conversation up to message {head!r} was looked for in {place} and is not there: "
+        "the session was begun on another store, or this one was replaced. Bring that store "
+        "back and resume, or kill the session.",
+    )
+
+
+def pipeline_row(
+    request: PipelineRequest, started_s: float, ended_s: float | None, result: PipelineResult | None
+) -> PipelineRow:
+    """A pipeline as edges list it."""
+    return PipelineRow(
+        id=request.pipeline,
+        workspace=request.workspace,
+        repo=request.repo,
+        title=request.task.title,
+        kind=request.kind,
+        started_s=started_s,
+        ended_s=ended_s,
+        ending=None if result is None else result.ending,
+        result=result,
+    )
+
+
+def turn_lines(
+    at_s: float, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
+) -> list[LogLine]:
+    """What a turn adds to the log. A message of tool results only says nothing of its own."""
+    told = preview_of(said)
+    turn = LogLine(
+        at_s=at_s,
+        session=request.session,
+        kind="turn",
+        text=preview_of(reply),
+        turn=request.turn,
+        usage=answer.usage,
+        cost_microdollars=answer.cost_microdollars,
+    )
+    if not told:
+        return [turn]
+    return [
+        LogLine(at_s=at_s, session=request.session, kind="said", text=told, turn=request.turn),
+        turn,
+    ]
+
+
+def tool_line(
+    at_s: float, session: str, turn: int, name: str, preview: str, output: ToolOutput
+) -> LogLine:
+    text = shortened(f"{name} {preview}")
+    return LogLine(at_s=at_s, session=session, kind="tool", text=text, turn=turn, ok=output.ok)
+
+
+def ended_line(at_s: float, closed: SessionClosed) -> LogLine:
+    """Usage and cost are left to the turns, so that a sum over the log counts them once."""
+    ending = closed.record.ending
+    return LogLine(
+        at_s=at_s,
+        session=closed.session,
+        kind="ended",
+        text=shortened(f"{ending}: {closed.why}"),
+        turn=closed.record.turns,
+        ok=ending == SessionEnding.COMPLETED,
+    )
+
+
+def preview_of(message: Message) -> str:
+    """The beginning of the message's text blocks, on one line."""
+    texts = (
+        block.text[: 4 * PREVIEW_CHARS_MAX]
+        for block in message.blocks
+        if isinstance(block, TextBlock)
+    )
+    return shortened(" ".join(texts))
+
+
+def shortened(text: str) -> str:
+    """One line of at most 300 characters that any database can keep."""
+    # PostgreSQL refuses NUL in text, and no driver can encode half a surrogate pair.
+    kept = text[: 4 * PREVIEW_CHARS_MAX].replace("\0", "\ufffd")
+    line = " ".join(kept.encode(errors="replace").decode().split())
+    return line if len(line) <= PREVIEW_CHARS_MAX else line[: PREVIEW_CHARS_MAX - 1] + "…"

@@ -1,0 +1,612 @@
+"""The store in a database: a SQLite file for one machine, PostgreSQL for a team."""
+
+import asyncio
+import errno
+import shutil
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from sqlalchemy import URL, Connection, Row, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from worktrain.adapters.stores import tables
+from worktrain.adapters.stores.in_memory import (
+    INTERRUPTED,
+    ended_line,
+    pipeline_row,
+    shortened,
+    tool_line,
+    turn_lines,
+    unknown_message,
+)
+from worktrain.adapters.stores.migrations import bring_to_head
+from worktrain.contracts.base import digest
+from worktrain.contracts.failure import AdapterError, FailureKind
+from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
+from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
+from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
+from worktrain.contracts.turn import Message, TurnReply, TurnRequest, Usage
+
+BRANCHES_KEPT_MAX = 128
+BUSY_MS_MAX = 10_000
+CONNECTIONS_MAX = 8
+LAST_CHARACTER = "\U0010ffff"
+
+Answer = TypeVar("Answer")
+Work = Callable[[Connection], Answer]
+
+
+class Branch(NamedTuple):
+    """A way through the tree, from the first message to a head, and the head's turn number."""
+
+    turn: int
+    messages: tuple[Message, ...]
+
+
+class SqlStore:
+    """Each method is at most one transaction with one commit. Made by `open`."""
+
+    def __init__(
+        self, writer: "Lane", reader: "Lane", url: URL, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._url = url
+        self._clock = clock
+        self._on_postgresql = url.get_backend_name() == "postgresql"
+        self._writes = tables.Writes(url.get_backend_name())
+        # The tree never changes, so what was read once stays right.
+        self._branches: OrderedDict[str, Branch] = OrderedDict()
+        self._running: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    async def open(cls, url: str, clock: Callable[[], float] = time.time) -> "SqlStore":
+        """Connect, and create or migrate the tables.
+
+        `url` is `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
+        Raises `AdapterError`: misconfigured, unreachable, disk_full.
+        """
+        target = _target(url)
+        with _told("Opening the store", target):
+            writer, reader = _lanes(target)
+            try:
+                await bring_to_head(writer.engine, _place(target))
+            except BaseException:
+                await writer.close()
+                await reader.close()
+                raise
+        return cls(writer, reader, target, clock)
+
+    async def close(self) -> None:
+        # A write whose caller was cancelled still runs to its end.
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._writer.close()
+        await self._reader.close()
+
+    # --- blobs -----------------------------------------------------------------------------
+
+    async def put_blob(self, content: str) -> str:
+        name = digest(content)
+
+        def work(connection: Connection) -> None:
+            connection.execute(self._writes.put_blob, {"name": name, "content": content.encode()})
+
+        await self._write("Storing a text", work)
+        return name
+
+    async def get_blob(self, name: str) -> str:
+        content: bytes | None = await self._read(
+            "Reading a text", lambda connection: connection.scalar(tables.BLOB, {"name": name})
+        )
+        if content is None:
+            raise KeyError(name)
+        return content.decode()
+
+    # --- the transcript --------------------------------------------------------------------
+
+    async def transcript(self, head: str | None) -> tuple[Message, ...]:
+        if head is None:
+            return ()
+        if branch := self._branch(head):
+            return branch.messages
+        rows = await self._read(
+            "Reading a conversation",
+            lambda connection: connection.execute(tables.TRANSCRIPT, {"head": head}).all(),
+        )
+        if not rows:
+            raise unknown_message(head, _place(self._url))
+        messages = tuple(
+            Message.model_validate_json(content)
+            for _, said, reply in rows
+            for content in (said, reply)
+        )
+        self._keep(head, Branch(rows[-1].turn, messages))
+        return messages
+
+    async def find_turn(self, key: str) -> TurnReply | None:
+        answer: str | None = await self._read(
+            "Looking for a turn",
+            lambda connection: connection.scalar(tables.TURN_BY_KEY, {"key": key}),
+        )
+        return None if answer is None else TurnReply.model_validate_json(answer)
+
+    async def add_turn(
+        self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
+    ) -> None:
+        now_s = self._clock()
+        before = () if request.head is None else self._branch(request.head)
+        row = {
+            "id": answer.head,
+            "parent": request.head,
+            "key": key,
+            "session": request.session,
+            "turn": request.turn,
+            "said": said.model_dump_json(),
+            "reply": reply.model_dump_json(),
+            "answer": answer.model_dump_json(),
+            "at_s": now_s,
+        }
+
+        def work(connection: Connection) -> bool:
+            if before is None:
+                asked = {"id": request.head}
+                if connection.scalar(tables.TURN_NUMBER, asked) is None:
+                    raise unknown_message(str(request.head), _place(self._url))
+            if connection.execute(self._writes.add_turn, row).rowcount != 1:
+                return False
+            self._append(connection, turn_lines(now_s, request, said, reply, answer))
+            return True
+
+        is_first = await self._write(f"Storing turn {request.turn} of {request.session}", work)
+        if is_first and before is not None:
+            older = before.messages if isinstance(before, Branch) else ()
+            self._keep(answer.head, Branch(request.turn, (*older, said, reply)))
+
+    # --- tool calls ------------------------------------------------------------------------
+
+    async def begin_tool(
+        self, session: str, head: str, call: str, name: str, preview: str
+    ) -> ToolOutput | None:
+        row = {
+            "head": head,
+            "call": call,
+            "session": session,
+            "name": shortened(name),
+            "preview": shortened(preview),
+            "started_s": self._clock(),
+        }
+
+        def work(connection: Connection) -> ToolOutput | None:
+            if connection.execute(self._writes.begin_tool, row).rowcount == 1:
+                return None
+            # The insert has waited for whoever was first: their row can be seen now.
+            output = connection.scalar(tables.TOOL_OUTPUT, {"head": head, "call": call})
+            return INTERRUPTED if output is None else ToolOutput.model_validate_json(output)
+
+        return await self._write(f"Storing the start of {shortened(name)} of {session}", work)
+
+    async def end_tool(
+        self, session: str, head: str, call: str, name: str, preview: str, output: ToolOutput
+    ) -> None:
+        now_s = self._clock()
+        branch = self._branch(head)
+        row = {
+            "head": head,
+            "call": call,
+            "session": session,
+            "name": shortened(name),
+            "preview": shortened(preview),
+            "ended_s": now_s,
+            "output": output.model_dump_json(),
+        }
+
+        def work(connection: Connection) -> None:
+            if connection.execute(self._writes.end_tool, row).rowcount != 1:
+                return
+            turn = branch.turn if branch else connection.scalar(tables.TURN_NUMBER, {"id": head})
+            line = tool_line(now_s, session, turn or 0, name, preview, output)
+            self._append(connection, [line])
+
+        await self._write(f"Storing the output of {shortened(name)} of {session}", work)
+
+    async def tool_outputs(self, head: str) -> dict[str, ToolOutput]:
+        rows = await self._read(
+            "Reading the outputs of tools",
+            lambda connection: connection.execute(tables.TOOL_OUTPUTS, {"head": head}).all(),
+        )
+        return {call: ToolOutput.model_validate_json(output) for call, output in rows}
+
+    # --- pipelines and sessions ------------------------------------------------------------
+
+    async def open_pipeline(self, request: PipelineRequest, at_s: float) -> None:
+        row = {
+            "id": request.pipeline,
+            "request": request.model_dump_json(),
+            "started_s": at_s,
+        }
+        await self._write(
+            f"Storing the start of {request.pipeline}",
+            lambda connection: connection.execute(self._writes.open_pipeline, row),
+        )
+
+    async def close_pipeline(self, result: PipelineResult, at_s: float) -> None:
+        row = {"pipeline": result.id, "ended_s": at_s, "result": result.model_dump_json()}
+        await self._write(
+            f"Storing the end of {result.id}",
+            lambda connection: connection.execute(tables.CLOSE_PIPELINE, row),
+        )
+
+    async def pipelines(self, limit: int = 50) -> tuple[PipelineRow, ...]:
+        rows = await self._read(
+            "Listing pipelines",
+            lambda connection: connection.execute(tables.PIPELINES, {"limit": limit}).all(),
+        )
+        return tuple(_pipeline_row(row) for row in rows)
+
+    async def pipeline(self, pipeline: str) -> PipelineRow | None:
+        row = await self._read(
+            f"Reading pipeline {pipeline}",
+            lambda connection: connection.execute(tables.PIPELINE_BY_ID, {"id": pipeline}).first(),
+        )
+        return None if row is None else _pipeline_row(row)
+
+    async def open_session(
+        self, request: SessionRequest, opened: SessionOpened, at_s: float
+    ) -> None:
+        row = {
+            "id": request.session,
+            "pipeline": request.pipeline,
+            "script": opened.script,
+            "context": opened.context,
+            "opened_s": at_s,
+        }
+        await self._write(
+            f"Storing the start of {request.session}",
+            lambda connection: connection.execute(self._writes.open_session, row),
+        )
+
+    async def close_session(self, closed: SessionClosed, at_s: float) -> None:
+        row = {
+            "id": closed.session,
+            "pipeline": closed.pipeline,
+            "opened_s": at_s,
+            "closed_s": at_s,
+            "closed": closed.model_dump_json(),
+        }
+
+        def work(connection: Connection) -> None:
+            if connection.execute(self._writes.close_session, row).rowcount == 1:
+                self._append(connection, [ended_line(at_s, closed)])
+
+        await self._write(f"Storing the end of {closed.session}", work)
+
+    async def sessions(self, pipeline: str) -> tuple[SessionClosed, ...]:
+        rows = await self._read(
+            f"Listing the sessions of {pipeline}",
+            lambda connection: connection.scalars(tables.SESSIONS, {"pipeline": pipeline}).all(),
+        )
+        return tuple(SessionClosed.model_validate_json(row) for row in rows)
+
+    async def log(self, prefix: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:
+        def work(connection: Connection) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
+            # Ids are in the order of commits, so all lines up to the end can be seen.
+            end = max(after, connection.scalar(tables.LOG_END) or 0)
+            wanted = {
+                "after": after,
+                "end": end,
+                "prefix": prefix,
+                "prefix_end": prefix + LAST_CHARACTER,
+            }
+            return end, [] if end == after else connection.execute(tables.LINES, wanted).all()
+
+        end, rows = await self._read(f"Reading the log of {prefix!r}", work)
+        return end, [_log_line(row) for row in rows]
+
+    # --- acts on the outside, and proofs ---------------------------------------------------
+
+    async def intend(self, key: str, intent: str) -> EffectRow:
+        row = {"key": key, "intent": intent, "at_s": self._clock()}
+
+        def work(connection: Connection) -> EffectRow:
+            if connection.execute(self._writes.intend, row).rowcount == 1:
+                return EffectRow(key=key, intent=intent)
+            earlier = connection.execute(tables.EFFECT, {"key": key}).one()
+            return EffectRow(key=key, intent=earlier.intent, receipt=earlier.receipt)
+
+        return await self._write(f"Storing the intent of {key}", work)
+
+    async def receive(self, key: str, receipt: str) -> None:
+        row = {"effect": key, "receipt": receipt}
+
+        def work(connection: Connection) -> None:
+            written = connection.execute(tables.RECEIVE, row).rowcount == 1
+            if not written and connection.execute(tables.EFFECT, {"key": key}).first() is None:
+                raise KeyError(key)
+
+        await self._write(f"Storing the receipt of {key}", work)
+
+    async def put_proof(self, commit: str, pipeline: str, content: str) -> None:
+        row = {"commit": commit, "pipeline": pipeline, "content": content, "at_s": self._clock()}
+        await self._write(
+            f"Storing the proof of {commit}",
+            lambda connection: connection.execute(self._writes.put_proof, row),
+        )
+
+    async def proof(self, commit: str) -> str | None:
+        return await self._read(
+            f"Reading the proof of {commit}",
+            lambda connection: connection.scalar(tables.PROOF, {"commit": commit}),
+        )
+
+    # --- how it is done --------------------------------------------------------------------
+
+    async def _write(self, doing: str, work: Work[Answer]) -> Answer:
+        def transaction(connection: Connection) -> Answer:
+            with connection.begin():
+                return work(connection)
+
+        return await self._run(self._writer, doing, transaction)
+
+    async def _read(self, doing: str, work: Work[Answer]) -> Answer:
+        def without_transaction(connection: Connection) -> Answer:
+            try:
+                return work(connection)
+            finally:
+                # SQLAlchemy's own book-keeping: nothing is sent on an autocommit connection.
+                connection.rollback()
+
+        return await self._run(self._reader, doing, without_transaction)
+
+    async def _run(self, lane: "Lane", doing: str, work: Work[Answer]) -> Answer:
+        # Shielded, because SQLAlchemy throws away a connection whose user was cancelled.
+        task = asyncio.create_task(lane.run(work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        with _told(doing, self._url):
+            return await asyncio.shield(task)
+
+    def _append(self, connection: Connection, lines: Sequence[LogLine]) -> None:
+        """Add to the log; the last thing that a transaction does."""
+        if self._on_postgresql:
+            connection.execute(tables.LOG_LOCK)
+        rows = [
+            {
+                **line.model_dump(exclude={"usage"}),
+                "usage": line.usage.model_dump_json() if line.usage else None,
+            }
+            for line in lines
+        ]
+        connection.execute(tables.ADD_LINES, rows)
+
+    def _branch(self, head: str) -> Branch | None:
+        branch = self._branches.get(head)
+        if branch is not None:
+            self._branches.move_to_end(head)
+        return branch
+
+    def _keep(self, head: str, branch: Branch) -> None:
+        self._branches[head] = branch
+        if len(self._branches) > BRANCHES_KEPT_MAX:
+            self._branches.popitem(last=False)
+
+
+# --- connections -----------------------------------------------------------------------------
+
+
+class Lane(Protocol):
+    """Where work on a connection is done."""
+
+    engine: AsyncEngine
+
+    async def run(self, work: Work[Answer]) -> Answer: ...
+    async def close(self) -> None: ...
+
+
+class KeptConnection:
+    """One connection, used in turn. SQLite has one writer at a time anyway, and a connection
+    that goes through a pool costs more than the statement it is wanted for."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._connection: AsyncConnection | None = None
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Work[Answer]) -> Answer:
+        async with self._turn:
+            if self._connection is None:
+                self._connection = await self.engine.connect()
+            return await self._connection.run_sync(work)
+
+    async def close(self) -> None:
+        async with self._turn:
+            if self._connection is not None:
+                await self._connection.close()
+                self._connection = None
+            await self.engine.dispose()
+
+
+class PooledConnections:
+    """As many connections as there is work, up to the pool's bound."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    async def run(self, work: Work[Answer]) -> Answer:
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _target(url: str) -> URL:
+    """The URL with the driver that we use, or a sentence on what it should have been."""
+    drivers = {
+        "sqlite": "sqlite+aiosqlite",
+        "postgresql": "postgresql+psycopg",
+        "postgres": "postgresql+psycopg",
+    }
+    wanted = (
+        "write sqlite:///<absolute path of a file> or "
+        "postgresql://<user>:<password>@<host>/<database>."
+    )
+    try:
+        named = make_url(url)
+    except ArgumentError:
+        # The text is not repeated: it may hold a password.
+        said = f"The store could not be opened because its URL is not one: {wanted}"
+        raise AdapterError(FailureKind.MISCONFIGURED, said) from None
+    driver = drivers.get(named.drivername.partition("+")[0])
+    is_a_file = bool(named.database) and named.database != ":memory:"
+    if driver is None or (driver == "sqlite+aiosqlite" and not is_a_file):
+        raise AdapterError(
+            FailureKind.MISCONFIGURED,
+            f"The store {_place(named)} could not be opened because it is neither a SQLite file "
+            f"nor PostgreSQL: {wanted}",
+        )
+    return named.set(drivername=driver)
+
+
+def _lanes(url: URL) -> tuple[Lane, Lane]:
+    """Where to write and where to read."""
+    if url.get_backend_name() == "postgresql":
+        try:
+            engine = create_async_engine(
+                url,
+                pool_size=CONNECTIONS_MAX,
+                max_overflow=0,
+                skip_autocommit_rollback=True,
+                # A database may say SQL_ASCII of itself, and psycopg then answers bytes.
+                connect_args={"client_encoding": "utf8", "connect_timeout": 10},
+            )
+        except ModuleNotFoundError as error:
+            raise AdapterError(
+                FailureKind.MISCONFIGURED,
+                f"The store {_place(url)} could not be opened because {error.name} is not "
+                "installed: install worktrain[postgres].",
+            ) from error
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        return PooledConnections(engine), PooledConnections(reading)
+
+    writing = create_async_engine(url, pool_size=1, pool_reset_on_return=None)
+    reading = create_async_engine(
+        url,
+        pool_size=1,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
+    )
+    event.listen(writing.sync_engine, "connect", _prepare_writer)
+    event.listen(reading.sync_engine, "connect", _prepare)
+    return KeptConnection(writing), KeptConnection(reading)
+
+
+def _prepare(connection: Any, _: object) -> None:
+    cursor = connection.cursor()
+    try:
+        # FULL: the workflow's history refers to rows, which must not be lost with the power.
+        for pragma in (
+            f"busy_timeout={BUSY_MS_MAX}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        # A pool forgets a connection that could not be prepared, with its file and its thread.
+        cursor.close()
+        connection.close()
+        raise
+    cursor.close()
+
+
+def _prepare_writer(connection: Any, unused: object) -> None:
+    _prepare(connection, unused)
+    # The driver then begins by itself with the first write, in the same trip to its thread. A
+    # transaction that read first and wrote later could find that it is too late to wait.
+    connection.isolation_level = "IMMEDIATE"
+
+
+# --- failures --------------------------------------------------------------------------------
+
+ADVICE = {
+    FailureKind.DISK_FULL: "its disk is full. Free space there, then resume",
+    FailureKind.UNREACHABLE: "{reason}. Look whether it is there and can be reached from here",
+    FailureKind.MISCONFIGURED: "{reason}. Look whether it is worktrain's own database, whole and "
+    "writable for this user",
+}
+
+SQLITE_KINDS = {
+    sqlite3.SQLITE_FULL: FailureKind.DISK_FULL,
+    sqlite3.SQLITE_READONLY: FailureKind.MISCONFIGURED,
+    sqlite3.SQLITE_NOTADB: FailureKind.MISCONFIGURED,
+    sqlite3.SQLITE_CORRUPT: FailureKind.MISCONFIGURED,
+}
+
+POSTGRESQL_KINDS = {
+    "53100": FailureKind.DISK_FULL,
+    "25006": FailureKind.UNREACHABLE,  # Read-only: a standby that has not been promoted yet.
+}
+
+FREE_BYTES_MIN = 1_000_000
+
+
+@contextmanager
+def _told(doing: str, url: URL) -> Iterator[None]:
+    """Turn what the outside did into a sentence; a mistake of ours passes as it is."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, PoolTimeout, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        kind = _kind_of(error, cause, url)
+        if kind is None:
+            raise
+        reason = str(cause).partition("\n")[0].rstrip(".")
+        said = f"{doing} in {_place(url)} failed: {ADVICE[kind].format(reason=reason)}."
+        raise AdapterError(kind, said) from error
+
+
+def _kind_of(error: Exception, cause: BaseException | None, url: URL) -> FailureKind | None:
+    if isinstance(cause, OSError):
+        is_full = cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        return FailureKind.DISK_FULL if is_full else FailureKind.UNREACHABLE
+    code = getattr(cause, "sqlite_errorcode", None)
+    state = getattr(cause, "sqlstate", None)
+    known = POSTGRESQL_KINDS.get(state or "") or SQLITE_KINDS.get((code or 0) & 0xFF)
+    if known is not None:
+        return known
+    # Where a file cannot grow, SQLite sometimes speaks of input and output only.
+    if code is not None and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        folder = Path(str(url.database)).parent
+        if folder.is_dir() and shutil.disk_usage(folder).free < FREE_BYTES_MIN:
+            return FailureKind.DISK_FULL
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)):
+        return FailureKind.UNREACHABLE
+    return None
+
+
+def _place(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.render_as_string(hide_password=True)
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def _pipeline_row(row: Row[*tuple[Any, ...]]) -> PipelineRow:
+    result = None if row.result is None else PipelineResult.model_validate_json(row.result)
+    request = PipelineRequest.model_validate_json(row.request)
+    return pipeline_row(request, row.started_s, row.ended_s, result)
+
+
+def _log_line(row: Row[*tuple[Any, ...]]) -> LogLine:
+    usage = None if row.usage is None else Usage.model_validate_json(row.usage)
+    return LogLine.model_validate({**row._mapping, "usage": usage})

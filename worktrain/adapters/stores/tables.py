@@ -1,0 +1,258 @@
+"""The store's tables, and every statement over them: one text for SQLite and PostgreSQL."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+metadata = MetaData()
+
+# Compared by code point everywhere: a range then finds a prefix, with the index, and without
+# LIKE, which has characters to escape and which SQLite compares without regard to case.
+by_code_point = Text().with_variant(String(collation="C"), "postgresql")
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # Bytes, because PostgreSQL text cannot hold a NUL.
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A turn is two messages of the tree: `said`, whose parent is the parent's reply, and `reply`,
+# whose id is the row's. They are written at once and read together, so they are one row.
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("parent", Text, ForeignKey("turns.id")),
+    Column("key", Text, nullable=False, unique=True),
+    Column("session", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    Column("head", Text, primary_key=True),
+    Column("call", Text, primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("preview", Text, nullable=False),
+    Column("started_s", Double),
+    Column("ended_s", Double),
+    Column("output", Text),
+)
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("started_s", Double, nullable=False, index=True),
+    Column("ended_s", Double),
+    Column("result", Text),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("pipeline", Text, nullable=False, index=True),
+    Column("script", Text),
+    Column("context", Text),
+    Column("opened_s", Double, nullable=False),
+    Column("closed_s", Double),
+    Column("closed", Text),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("session", by_code_point, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("usage", Text),
+    Column("cost_microdollars", BigInteger, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Index("ix_log_session_id", "session", "id"),
+)
+
+effects = Table(
+    "effects",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("intent", Text, nullable=False),
+    Column("receipt", Text),
+    Column("at_s", Double, nullable=False),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("commit", Text, primary_key=True),
+    Column("pipeline", Text, primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+)
+
+INSERT: Mapping[str, Callable[[Table], Any]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+"""`on_conflict_*` has one spelling in two dialects."""
+
+
+class Writes:
+    """The statements that meet an earlier attempt's row and leave it. Made once per store, so
+    that SQLAlchemy's cache finds them without reading them again."""
+
+    def __init__(self, dialect: str) -> None:
+
+        def new(table: Table) -> Any:
+            # Whether an insert met a row is read from its count, which SQLAlchemy promises for
+            # an insert only when it is asked to.
+            return INSERT[dialect](table).execution_options(preserve_rowcount=True)
+
+        self.put_blob = new(blobs).on_conflict_do_nothing(index_elements=["name"])
+        self.add_turn = new(turns).on_conflict_do_nothing(index_elements=["key"])
+        self.begin_tool = new(tool_calls).on_conflict_do_nothing(index_elements=["head", "call"])
+        self.intend = new(effects).on_conflict_do_nothing(index_elements=["key"])
+        self.put_proof = new(proofs).on_conflict_do_nothing(index_elements=["commit", "pipeline"])
+
+        end = new(tool_calls)
+        self.end_tool = end.on_conflict_do_update(
+            index_elements=["head", "call"],
+            set_={"ended_s": end.excluded.ended_s, "output": end.excluded.output},
+            where=tool_calls.c.ended_s.is_(None),
+        )
+        again = new(pipelines)
+        self.open_pipeline = again.on_conflict_do_update(
+            index_elements=["id"],
+            set_={
+                "request": again.excluded.request,
+                "started_s": again.excluded.started_s,
+                "ended_s": null(),
+                "result": null(),
+            },
+            where=and_(
+                pipelines.c.ended_s.is_not(None),
+                pipelines.c.started_s != again.excluded.started_s,
+            ),
+        )
+        anew = new(sessions)
+        self.open_session = anew.on_conflict_do_update(
+            index_elements=["id"],
+            set_={
+                "pipeline": anew.excluded.pipeline,
+                "script": anew.excluded.script,
+                "context": anew.excluded.context,
+                "opened_s": anew.excluded.opened_s,
+                "closed_s": null(),
+                "closed": null(),
+            },
+            where=and_(
+                sessions.c.closed_s.is_not(None),
+                sessions.c.opened_s != anew.excluded.opened_s,
+            ),
+        )
+        shut = new(sessions)
+        self.close_session = shut.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"closed_s": shut.excluded.closed_s, "closed": shut.excluded.closed},
+            where=sessions.c.closed_s.is_(None),
+        )
+
+
+CLOSE_PIPELINE = update(pipelines).where(
+    pipelines.c.id == bindparam("pipeline"), pipelines.c.ended_s.is_(None)
+)
+RECEIVE = update(effects).where(effects.c.key == bindparam("effect"), effects.c.receipt.is_(None))
+ADD_LINES = insert(log)
+
+# Ids come from a sequence, which PostgreSQL does not roll back and hands out before the commit:
+# without the lock a follower could read past a row that is committed later. It is taken last in
+# a transaction, needs no other lock while it is held, and is given up after the commit.
+LOG_LOCK = select(func.pg_advisory_xact_lock(7_305_809_116_201))
+
+BLOB = select(blobs.c.content).where(blobs.c.name == bindparam("name"))
+TURN_BY_KEY = select(turns.c.answer).where(turns.c.key == bindparam("key"))
+TURN_NUMBER = select(turns.c.turn).where(turns.c.id == bindparam("id"))
+TOOL_OUTPUT = select(tool_calls.c.output).where(
+    tool_calls.c.head == bindparam("head"), tool_calls.c.call == bindparam("call")
+)
+TOOL_OUTPUTS = select(tool_calls.c.call, tool_calls.c.output).where(
+    tool_calls.c.head == bindparam("head"), tool_calls.c.output.is_not(None)
+)
+PIPELINE = select(
+    pipelines.c.request, pipelines.c.started_s, pipelines.c.ended_s, pipelines.c.result
+)
+PIPELINE_BY_ID = PIPELINE.where(pipelines.c.id == bindparam("id"))
+PIPELINES = PIPELINE.order_by(pipelines.c.started_s.desc(), pipelines.c.id).limit(
+    bindparam("limit")
+)
+SESSIONS = (
+    select(sessions.c.closed)
+    .where(sessions.c.pipeline == bindparam("pipeline"), sessions.c.closed.is_not(None))
+    .order_by(sessions.c.opened_s, sessions.c.id)
+)
+LOG_END = select(func.coalesce(func.max(log.c.id), 0))
+LINES = (
+    select(*(column for column in log.c if column is not log.c.id))
+    .where(
+        log.c.id > bindparam("after"),
+        log.c.id <= bindparam("end"),
+        log.c.session >= bindparam("prefix"),
+        log.c.session < bindparam("prefix_end"),
+    )
+    .order_by(log.c.id)
+)
+EFFECT = select(effects.c.intent, effects.c.receipt).where(effects.c.key == bindparam("key"))
+PROOF = (
+    select(proofs.c.content)
+    .where(proofs.c.commit == bindparam("commit"))
+    .order_by(proofs.c.at_s.desc())
+    .limit(1)
+)
+
+
+def _path() -> Select[int, str, str]:
+    here = (turns.c.parent, turns.c.turn, turns.c.said, turns.c.reply)
+    newest = select(*here, literal(0).label("depth")).where(turns.c.id == bindparam("head"))
+    path = newest.cte("path", recursive=True)
+    path = path.union_all(select(*here, path.c.depth + 1).join(path, turns.c.id == path.c.parent))
+    return select(path.c.turn, path.c.said, path.c.reply).order_by(path.c.depth.desc())
+
+
+TRANSCRIPT = _path()
+"""Number and messages of each turn on the way from the first one to `head`."""

@@ -1,0 +1,293 @@
+"""Workspaces without a disk: files are texts, trees and commits are digests of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import unified_diff
+from pathlib import Path
+
+from worktrain.adapters.workspaces.git_worktree import FILES_MAX, saved_ref, shortened
+from worktrain.contracts.base import digest
+from worktrain.contracts.delivery import (
+    CloseWorktreeReply,
+    CloseWorktreeRequest,
+    CommitReply,
+    CommitRequest,
+    Committed,
+    Conflicted,
+    NothingChanged,
+    Rebased,
+    RebaseReply,
+    RebaseRequest,
+)
+from worktrain.contracts.failure import AdapterError, FailureKind
+from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
+
+Files = dict[str, str]
+
+
+@dataclass(frozen=True)
+class InMemoryCommit:
+    files: Files
+    parent: str | None
+    message: str
+    key: str | None = None
+
+
+class InMemoryRepository:
+    """A repository shared by the in-memory workspaces and forge. Its base branch stands for
+    the remote's when `remote` is given."""
+
+    def __init__(
+        self, files: Mapping[str, str], branch: str = "main", remote: str | None = None
+    ) -> None:
+        self.default = branch
+        self.remote = remote
+        self.commits: dict[str, InMemoryCommit] = {}
+        self.refs: dict[str, str] = {}
+        self.notes: dict[str, str] = {}
+        self.uncommitted: tuple[str, ...] = ()
+        """What the user has not committed in the checkout of the base branch."""
+        self.advance(branch, files, "First commit")
+
+    def advance(self, branch: str, changes: Mapping[str, str | None], message: str) -> CommitRef:
+        """A commit by somebody else; None removes a file."""
+        parent = self.refs.get(branch)
+        files: Files = dict(self.commits[parent].files) if parent else {}
+        for path, content in changes.items():
+            files.pop(path, None)
+            if content is not None:
+                files[path] = content
+        at = self.add(InMemoryCommit(files, parent, message))
+        self.refs[branch] = at.commit
+        return at
+
+    def add(self, commit: InMemoryCommit) -> CommitRef:
+        tree = tree_of(commit.files)
+        told = (tree, commit.parent or "", commit.message, commit.key or "")
+        name = digest("\0".join(told))[:40]
+        self.commits[name] = commit
+        return CommitRef(commit=name, tree=tree)
+
+    def at(self, commit: str) -> CommitRef:
+        if commit not in self.commits:
+            raise AdapterError(
+                FailureKind.MISCONFIGURED,
+                f"Reading commit {commit}: it is not there; fetch it, or check its name.",
+            )
+        return CommitRef(commit=commit, tree=tree_of(self.commits[commit].files))
+
+    def history(self, commit: str | None) -> list[str]:
+        """The commit and its ancestors, newest first."""
+        names = []
+        while commit is not None:
+            names.append(commit)
+            commit = self.commits[commit].parent
+        return names
+
+
+@dataclass
+class InMemoryWorktree:
+    session: str
+    repo: str
+    branch: str | None
+    start: str
+    files: Files = field(default_factory=dict)
+
+
+class InMemoryWorkspaces:
+    """`worktrees` by root: a test plays the agent by changing `worktrees[root].files`."""
+
+    def __init__(self, repositories: Mapping[str, InMemoryRepository]) -> None:
+        self._repositories = repositories
+        self.worktrees: dict[str, InMemoryWorktree] = {}
+        self.checkouts: dict[str, Files] = {}
+
+    async def base(self, repo: str, branch: str | None) -> Base:
+        found = self._find(repo)
+        name = branch or found.default
+        if name not in found.refs:
+            raise AdapterError(
+                FailureKind.MISCONFIGURED,
+                f"Reading the base branch: {repo} has no branch {name!r}; name another one.",
+            )
+        return Base(branch=name, at=found.at(found.refs[name]), remote=found.remote)
+
+    async def changed(self, repo: str) -> tuple[str, ...]:
+        return self._find(repo).uncommitted
+
+    async def read(self, repo: str, commit: str, path: str) -> str | None:
+        found = self._find(repo)
+        return found.commits[found.at(commit).commit].files.get(path)
+
+    async def log(self, repo: str, commit: str, count: int) -> str:
+        found = self._find(repo)
+        newest = found.history(found.at(commit).commit)[:count]
+        return "\n".join(
+            f"{name[:7]} {found.commits[name].message.partition(chr(10))[0]}" for name in newest
+        )
+
+    async def tree(self, repo: str, commit: str) -> CommitRef:
+        return self._find(repo).at(commit)
+
+    async def diff(self, repo: str, base: str, candidate: str) -> str:
+        found = self._find(repo)
+        fork = _fork(found, found.at(base).commit, found.at(candidate).commit)
+        old: Files = found.commits[fork].files if fork else {}
+        new = found.commits[candidate].files
+        sections = []
+        for path in differing(old, new):
+            before, after = (files.get(path, "").splitlines(keepends=True) for files in (old, new))
+            text = "".join(unified_diff(before, after, f"a/{path}", f"b/{path}"))
+            sections.append((path, f"diff --git a/{path} b/{path}\n{text}"))
+        return shortened(sections)
+
+    async def open(self, request: WorktreeRequest, root: Path, queue: str) -> Worktree:
+        found = self._find(request.repo)
+        place = next(
+            (
+                place
+                for place, known in self.worktrees.items()
+                if place == str(root)
+                or (request.branch is not None and (request.repo, request.branch) == _of(known))
+            ),
+            None,
+        )
+        if place is None:
+            place = str(root)
+            start = found.at(request.at).commit
+            if request.branch is not None:
+                start = found.refs.setdefault(request.branch, start)
+            files = dict(found.commits[start].files)
+            self.worktrees[place] = InMemoryWorktree(
+                request.session, request.repo, request.branch, start, files
+            )
+        return Worktree(
+            session=request.session,
+            repo=request.repo,
+            root=place,
+            branch=request.branch,
+            queue=queue,
+        )
+
+    async def commit(self, request: CommitRequest) -> CommitReply:
+        found, worktree = self._open(request.worktree)
+        if worktree.files == found.commits[worktree.start].files:
+            history = found.history(worktree.start)
+            keyed = (name for name in history if found.commits[name].key == request.key)
+            earlier = next(keyed, None)
+            return self._committed(found, earlier) if earlier else NothingChanged()
+        message = f"{request.subject}\n\n{request.body}".strip()
+        made = found.add(InMemoryCommit(dict(worktree.files), worktree.start, message, request.key))
+        self._move(found, worktree, made.commit)
+        return self._committed(found, made.commit)
+
+    async def rebase(self, request: RebaseRequest) -> RebaseReply:
+        found, worktree = self._open(request.worktree)
+        onto, head = found.at(request.onto.commit).commit, worktree.start
+        if worktree.files != found.commits[head].files:
+            raise AdapterError(
+                FailureKind.CONFLICT,
+                f"Rebasing in {request.worktree.root}: it holds changes that are not committed; "
+                "commit them first.",
+            )
+        if onto in found.history(head):
+            return Rebased(at=found.at(head))
+        fork = _fork(found, onto, head)
+        history = found.history(head)
+        for name in reversed(history[: history.index(fork)] if fork else history):
+            picked = found.commits[name]
+            before: Files = found.commits[picked.parent].files if picked.parent else {}
+            files = dict(found.commits[onto].files)
+            touched = differing(before, picked.files)
+            clashing = [
+                path
+                for path in touched
+                if files.get(path) not in (before.get(path),)
+                and files.get(path) != picked.files.get(path)
+            ]
+            if clashing:
+                return Conflicted(files=tuple(clashing)[:FILES_MAX])
+            for path in touched:
+                files.pop(path, None)
+                if path in picked.files:
+                    files[path] = picked.files[path]
+            if files != found.commits[onto].files:
+                onto = found.add(InMemoryCommit(files, onto, picked.message, picked.key)).commit
+        self._move(found, worktree, onto)
+        worktree.files = dict(found.commits[onto].files)
+        return Rebased(at=found.at(onto))
+
+    async def checkout(self, repo: str, commit: str, root: Path) -> None:
+        found = self._find(repo)
+        self._refuse_session(root)
+        self.checkouts[str(root)] = dict(found.commits[found.at(commit).commit].files)
+
+    async def discard(self, repo: str, root: Path) -> None:
+        self._refuse_session(root)
+        self.checkouts.pop(str(root), None)
+
+    async def close(self, request: CloseWorktreeRequest) -> CloseWorktreeReply:
+        asked = request.worktree
+        found, ref = self._find(asked.repo), saved_ref(asked.session)
+        worktree = self.worktrees.pop(asked.root, None)
+        if worktree is not None:
+            if worktree.files != found.commits[worktree.start].files:
+                message = f"Uncommitted work of session {asked.session}"
+                saved = InMemoryCommit(worktree.files, worktree.start, message)
+                found.refs[ref] = found.add(saved).commit
+            if worktree.branch is not None and not request.keep_branch:
+                found.refs.pop(worktree.branch, None)
+        return CloseWorktreeReply(saved=ref if ref in found.refs else None)
+
+    def _find(self, repo: str) -> InMemoryRepository:
+        if repo not in self._repositories:
+            raise AdapterError(
+                FailureKind.MISCONFIGURED,
+                f"Looking for the repository at {repo}: there is none; check the path.",
+            )
+        return self._repositories[repo]
+
+    def _open(self, asked: Worktree) -> tuple[InMemoryRepository, InMemoryWorktree]:
+        if asked.root not in self.worktrees:
+            raise AdapterError(
+                FailureKind.CONFLICT,
+                f"The worktree {asked.root} of session {asked.session} is gone; open it again.",
+            )
+        return self._find(asked.repo), self.worktrees[asked.root]
+
+    def _refuse_session(self, root: Path) -> None:
+        if str(root) in self.worktrees:
+            raise AdapterError(
+                FailureKind.CONFLICT,
+                f"{root} was left alone: it is the worktree of a session; use another place.",
+            )
+
+    def _move(self, found: InMemoryRepository, worktree: InMemoryWorktree, commit: str) -> None:
+        worktree.start = commit
+        if worktree.branch is not None:
+            found.refs[worktree.branch] = commit
+
+    def _committed(self, found: InMemoryRepository, commit: str) -> Committed:
+        made = found.commits[commit]
+        before: Files = found.commits[made.parent].files if made.parent else {}
+        files = tuple(differing(before, made.files))[:FILES_MAX]
+        return Committed(at=found.at(commit), files=files)
+
+
+def tree_of(files: Mapping[str, str]) -> str:
+    """The id of a tree: equal files, equal tree."""
+    return digest("\0".join(f"{path}\0{digest(files[path])}" for path in sorted(files)))[:40]
+
+
+def _of(worktree: InMemoryWorktree) -> tuple[str, str | None]:
+    return worktree.repo, worktree.branch
+
+
+def _fork(found: InMemoryRepository, one: str, other: str) -> str | None:
+    known = set(found.history(one))
+    return next((name for name in found.history(other) if name in known), None)
+
+
+def differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """The paths at which two trees differ."""
+    return [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)]

@@ -1,0 +1,25 @@
+"""What a command's exit code says."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from worktrain.contracts.pipeline import PipelineEnding
+
+
+class Exit(IntEnum):
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    WAITING = 3
+    """For a human."""
+    ESCALATED = 4
+
+
+BY_ENDING: Mapping[PipelineEnding, Exit] = {
+    PipelineEnding.MERGED: Exit.DONE,
+    PipelineEnding.NO_CHANGE: Exit.FAILED,
+    PipelineEnding.REJECTED: Exit.FAILED,
+    PipelineEnding.ESCALATED: Exit.ESCALATED,
+    PipelineEnding.FAILED: Exit.FAILED,
+    PipelineEnding.KILLED: Exit.FAILED,
+}
