@@ -49,6 +49,8 @@ PAUSE_S_MIN, PAUSE_S_MAX, STEADY_S = 1.0, 30.0, 60.0
 LOG_BYTES_MAX = 20_000_000
 WORKERS_SEEN_MAX = 3
 """So many in a row that ended are enough to give up waiting."""
+LAUNCHES_MAX = 3
+PORT_TAKEN = "address already in use"
 LOCK_FD = "WORKTRAIN_LOCK_FD"
 
 SEARCH_ATTRIBUTES = {
@@ -376,13 +378,14 @@ def start_server(settings: Settings) -> Endpoints:
     role = _Role("server", settings)
     program = find_program()
     deadline = time.monotonic() + START_S_MAX
-    process: subprocess.Popen[bytes] | None = None
+    launches = 0
     while time.monotonic() < deadline:
         if not role.held():
-            if process is not None:
+            # A port that was free a moment ago may have been taken by somebody as quick as we.
+            if launches and (launches == LAUNCHES_MAX or PORT_TAKEN not in role.tail()):
                 break
-            process = _launch_server(role, settings, program)
-            if process is not None:
+            if process := _launch_server(role, settings, program):
+                launches += 1
                 _reap(process)
         running = role.running()
         if running and healthy(program, running.address):
@@ -839,8 +842,7 @@ def _asks_for_tasks(program: str, server: Endpoints, queue: str, worker: Process
 def main() -> int:
     """The supervisor's own process."""
     settings = load(os.environ)
-    keys = [*settings.inherited.values(), *([settings.given_key] if settings.given_key else [])]
-    setup("supervisor", secrets=[key.get_secret_value() for key in keys])
+    setup("supervisor", secrets=settings.known_secrets)
     try:
         supervise(settings, os.environ)
     except AdapterError as error:

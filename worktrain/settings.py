@@ -21,6 +21,8 @@ KEY_COMMAND_S_MAX = 10
 KEY_BYTES_MAX = 10_000
 INHERITED = ("ANTHROPIC_", "TEMPORAL_")
 """Variables that the SDKs read by themselves; a worker is started with them."""
+SECRET_NAMES = ("KEY", "TOKEN", "AUTH", "HEADER", "META", "DATA")
+"""Parts of the names of those whose values are secret: an address or a namespace is not."""
 
 DRIVERS = {"sqlite://": "sqlite+aiosqlite://", "postgresql://": "postgresql+psycopg://"}
 """Store addresses as people write them, and as the store's driver wants them."""
@@ -125,6 +127,18 @@ class Settings(BaseModel):
         kept = self.model_key_from is not None and not self.model_key_from.startswith("env:")
         ours = (kept, self.given_key, self.model_base_url)
         return any(ours) or any(name.startswith("ANTHROPIC_") for name in self.inherited)
+
+    @property
+    def known_secrets(self) -> tuple[str, ...]:
+        """The values that no log may show, as far as they are known without fetching a key."""
+        values = [
+            value
+            for name, value in self.inherited.items()
+            if any(part in name for part in SECRET_NAMES) and not name.endswith("_PATH")
+        ]
+        if self.given_key is not None:
+            values.append(self.given_key)
+        return tuple(value.get_secret_value() for value in values)
 
     def open_home(self) -> Path:
         """The home directory, made for this user alone if it was not there.

@@ -237,6 +237,24 @@ def test_a_configured_port_is_used_and_an_unconfigured_one_gives_way(home: Path)
     assert endpoints.address != f"127.0.0.1:{port}"
 
 
+def test_a_port_that_is_lost_at_the_last_moment_is_no_failure(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, once = embedded.find_program(), home / "once"
+    (home / "python").symlink_to(sys.executable)
+    script = (
+        f'#!/bin/sh\nif [ "$1" = server ] && mkdir {once}; then\n'
+        '  echo "Error: listen tcp: bind: address already in use"; exit 1\n'
+        f'fi\nexec {program} "$@"\n'
+    )
+    (home / "temporal").write_text(script)
+    (home / "temporal").chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(home / "python"))
+    start_server(load({"WORKTRAIN_HOME": str(home)}))
+    assert once.exists()
+    assert "already in use" in (home / "logs" / "server.log.1").read_text()
+
+
 def test_a_database_of_another_minor_version_is_left_alone(home: Path) -> None:
     settings = load({"WORKTRAIN_HOME": str(home)})
     (home / "temporal.db").write_bytes(b"made by another")

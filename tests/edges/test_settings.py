@@ -175,6 +175,19 @@ def test_nothing_shows_a_key(tmp_path: Path) -> None:
         assert KEY not in shown
 
 
+def test_what_no_log_may_show_is_the_keys_and_not_the_addresses(tmp_path: Path) -> None:
+    settings = at(
+        tmp_path,
+        ANTHROPIC_API_KEY="key-of-the-sdk",
+        ANTHROPIC_BASE_URL="http://model",
+        TEMPORAL_API_KEY="key-of-temporal",
+        TEMPORAL_TLS_CLIENT_KEY_PATH="/path/of/a/key",
+        TEMPORAL_NAMESPACE="worktrain",
+        WORKTRAIN_MODEL_KEY="key-of-ours",
+    )
+    assert set(settings.known_secrets) == {"key-of-the-sdk", "key-of-temporal", "key-of-ours"}
+
+
 def test_a_fingerprint_changes_with_whatever_a_worker_inherits(tmp_path: Path) -> None:
     kinds: list[dict[str, str]] = [
         {},

@@ -1,5 +1,6 @@
 """Builders for engine tests: real specs, real words, a session about to start."""
 
+from functools import cache
 from typing import Any
 
 from worktrain.adapters.catalogue import Catalogue
@@ -25,6 +26,7 @@ from worktrain.engine.machine import advance
 NOTES = "Read app/login.py and its tests, changed the comparison, ran all tests: 12 passed."
 
 
+@cache
 def words() -> Words:
     return Catalogue().words()
 
@@ -91,7 +93,7 @@ def started(*steps: Step, limits: Limits | None = None) -> SessionState:
 
 
 def call(name: str, call_id: str = "c1", /, **arguments: Any) -> ToolCall:
-    return ToolCall(id=call_id, name=name, preview=name, input=arguments)
+    return ToolCall(id=call_id, name=name, preview=name, input=arguments or None)
 
 
 def done(call_id: str = "c1", *, notes: str = NOTES, artifacts: Any = ()) -> ToolCall:

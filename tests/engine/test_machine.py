@@ -24,7 +24,7 @@ from tests.engine.conftest import (
     taken,
     words,
 )
-from worktrain.contracts.failure import FailureKind
+from worktrain.contracts.failure import Failure, FailureKind
 from worktrain.contracts.record import ToolOutput
 from worktrain.contracts.session import (
     Answered,
@@ -228,7 +228,7 @@ def issue(call_id: str = "i1", **changes: Any) -> ToolCall:
     ],
 )
 def test_only_what_needs_a_person_is_asked(changes: dict[str, str], asks: bool) -> None:
-    now, command = go(started(), taken(issue(**changes)))
+    _, command = go(started(), taken(issue(**changes)))
     assert isinstance(command, AskOperator) is asks
     if not asks:
         assert asked(command).say == (CallAnswered(call="i1", word="noted"),)
@@ -317,8 +317,6 @@ SITUATIONS = dict(situations())
 @pytest.mark.parametrize("name", SITUATIONS)
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_failure_has_its_ending_in_every_situation(name: str, kind: FailureKind) -> None:
-    from worktrain.contracts.failure import Failure
-
     failure = Failure(kind=kind, said="Asking the model failed; mend it.")
     _, command = go(SITUATIONS[name], CallFailed(failure=failure), "too late")
     assert command == Finish(
@@ -380,7 +378,7 @@ def test_each_limit_has_its_ending_whatever_the_reply(
 
 
 def test_the_last_step_counts_even_when_it_uses_up_a_limit() -> None:
-    now, command = go(started(limits=Limits(turns_max=1)), taken(done()))
+    _, command = go(started(limits=Limits(turns_max=1)), taken(done()))
     assert ended(command) is SessionEnding.COMPLETED
 
 
@@ -426,21 +424,22 @@ LIMITS = st.builds(
     minutes_max=st.sampled_from([1, 90]),
 )
 STOPS = st.sampled_from([StopReason.TOOL_USE] * 9 + [*StopReason])
-MISHAPS = st.sampled_from([None] * 40 + [*FailureKind, "kill"])
+MISHAPS = st.none() | st.tuples(st.integers(0, 12), st.sampled_from([*FailureKind, "kill"]))
+"""After how many events something goes wrong outside, and what."""
 STEERS = st.lists(st.sampled_from(["{{ title }}", "hurry"]), max_size=2)
 
 
 @st.composite
-def claims(draw: st.DrawFn, wanted: Step) -> tuple[dict[str, Any], bool]:
+def claims(draw: st.DrawFn, wanted: Step, careful: bool) -> tuple[dict[str, Any], bool]:
     """Arguments of a complete_step call, and whether they satisfy the step that is wanted."""
     ref = wanted.outputContract.contractRef if wanted.outputContract else None
     kind = contracts_check.kind_of(ref) if ref else None
+    example: list[Any] = [contracts_check.EXAMPLES[kind]] if kind else []
+    if careful:
+        return {"notes": NOTES, "artifacts": example}, True
     notes = draw(st.sampled_from([NOTES, NOTES, NOTES, "", "short"]))
-    delivered: list[Any] = []
-    if kind:
-        delivered = draw(st.sampled_from([[contracts_check.EXAMPLES[kind]]] * 4 + [[]]))
-    broken = draw(st.sampled_from([False, False, False, True]))
-    if broken:
+    delivered = draw(st.sampled_from([example] * 4 + [[]]))
+    if draw(st.sampled_from([False, False, False, True])):
         odd = draw(ODD)
         return {"notes": notes, "artifacts": [*delivered, {"kind": odd}]}, False
     satisfied = bool(delivered) if kind else notes == NOTES or wanted.notesOptional
@@ -526,13 +525,14 @@ def as_the_api_demands(messages: list[Message]) -> None:
     assert sorted(block.tool_use_id for block in results) == sorted(wanted)
 
 
-def draw_calls(data: st.DataObject, talk: Talk) -> tuple[list[ToolCall], bool]:
+def draw_calls(data: st.DataObject, talk: Talk, careful: bool) -> tuple[list[ToolCall], bool]:
     """What the agent calls in one reply, and whether the step is satisfied by its first claim."""
     wanted = talk.steps[talk.accepted]
     calls: list[ToolCall] = []
     first: bool | None = None
     what = st.sampled_from(["work", "work", "claim", "claim", "claim", "issue"])
-    for number, one in enumerate(data.draw(st.lists(what, max_size=4), label="calls")):
+    several = st.lists(what, min_size=careful, max_size=4)
+    for number, one in enumerate(data.draw(several, label="calls")):
         call_id = f"t{talk.asked}-{number}"
         if one == "work":
             calls.append(call(data.draw(NAMES), call_id))
@@ -549,30 +549,34 @@ def draw_calls(data: st.DataObject, talk: Talk) -> tuple[list[ToolCall], bool]:
             )
             calls.append(call("report_issue", call_id, **arguments))
         else:
-            arguments, satisfied = data.draw(claims(wanted))
+            arguments, satisfied = data.draw(claims(wanted, careful))
             calls.append(call("complete_step", call_id, **arguments))
             first = satisfied if first is None else first
     return calls, bool(first)
 
 
-@given(st.data(), PLANS, LIMITS)
+@given(st.data(), PLANS, LIMITS, MISHAPS, st.booleans())
 def test_whatever_the_agent_does_the_session_ends_truthfully(
-    data: st.DataObject, plan: list[tuple[str | None, bool]], limits: Limits
+    data: st.DataObject,
+    plan: list[tuple[str | None, bool]],
+    limits: Limits,
+    mishap: tuple[int, str] | None,
+    careful: bool,
 ) -> None:
     talk = Talk(plan, limits)
     pending = False
-    mishap: Any = None
+    wrong: str | None = None
     command = talk.advance(Started(), data.draw(STEERS))
-    for _ in range(10 * limits.turns_max):
+    for events in range(10 * limits.turns_max):
         if isinstance(command, Finish):
             break
         talk.worked_s += data.draw(st.sampled_from([0.0, 1.0, 20.0]))
-        mishap = data.draw(MISHAPS)
+        wrong = mishap[1] if mishap and mishap[0] == events else None
         event: SessionEvent
-        if mishap == "kill":
+        if wrong == "kill":
             event = Killed(why="killed")
-        elif mishap:
-            event = CallFailed.model_validate({"failure": {"kind": mishap, "said": "It failed."}})
+        elif wrong:
+            event = CallFailed(failure=Failure(kind=FailureKind(wrong), said="It failed."))
         elif isinstance(command, RunTools):
             calls = [one for group in command.groups for one in group]
             # One output may be lost, and a lost one is still answered.
@@ -582,13 +586,13 @@ def test_whatever_the_agent_does_the_session_ends_truthfully(
         elif isinstance(command, AskOperator):
             event = Answered(question=command.question.id, text="{% yes %}", by="ada")
         else:
-            calls, pending = draw_calls(data, talk)
-            stop = data.draw(STOPS)
+            calls, pending = draw_calls(data, talk, careful)
+            stop = StopReason.TOOL_USE if careful else data.draw(STOPS)
             pending = pending and stop in (StopReason.TOOL_USE, StopReason.END_TURN)
             talk.reply(calls)
             event = taken(*calls, stop=stop)
         command = talk.advance(event, data.draw(STEERS))
-        settled = mishap is None and not isinstance(command, RunTools | AskOperator)
+        settled = wrong is None and not isinstance(command, RunTools | AskOperator)
         if settled:
             talk.accepted += pending
             pending = False
@@ -601,10 +605,10 @@ def test_whatever_the_agent_does_the_session_ends_truthfully(
     assert talk.prompted == ids[: len(talk.prompted)]
     wanted = [kind for kind, _ in plan[: talk.accepted] if kind]
     assert [artifact.kind for artifact in talk.state.artifacts] == wanted
-    if mishap == "kill":
+    if wrong == "kill":
         assert command.ending is SessionEnding.KILLED
-    elif mishap:
-        assert command.ending is ENDING_OF_FAILURE.get(mishap, SessionEnding.FAILED)
+    elif wrong:
+        assert command.ending is ENDING_OF_FAILURE.get(FailureKind(wrong), SessionEnding.FAILED)
 
 
 def test_an_output_that_is_lost_is_told_as_lost() -> None:

@@ -1,27 +1,23 @@
-"""A real Temporal server with real workflows and activities, and everything outside in memory."""
+"""A real Temporal server, shared by the tests of one worker process."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
-import yaml
-from temporalio.client import Client as Temporal
-from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
-from worktrain.adapters.forges.in_memory import InMemoryForge
-from worktrain.adapters.models.scenario import Scenario
-from worktrain.adapters.models.scripted import ScriptedModel
-from worktrain.adapters.shells.scripted import ScriptedShell
-from worktrain.adapters.stores.in_memory import InMemoryStore
-from worktrain.adapters.workspaces.in_memory import InMemoryWorkspaces
-from worktrain.client import Client
-from worktrain.contracts.workspace import SandboxRules
-from worktrain.embedded import temporal_binary
-from worktrain.settings import Settings
-from worktrain.wiring import Outside, worker
+from tests.workflows.office import Office
+from worktrain import embedded
+from worktrain.settings import load
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Endpoints]:
+    settings = load({"WORKTRAIN_HOME": str(tmp_path_factory.mktemp("server")), "HOME": "/"})
+    yield embedded.start_server(settings)
+    embedded.stop_server(settings)
+
+
+@pytest.fixture
+async def office(server: embedded.Endpoints, tmp_path: Path) -> AsyncIterator[Office]:
+    async with Office.opened(server, tmp_path) as one:
+        yield one

@@ -45,7 +45,9 @@ def _understood(error: Exception) -> tuple[str, str, Exit]:
     from worktrain.client import Refused
 
     if isinstance(error, Refused):
-        return "refused", f"It was not taken: {error}.", Exit.FAILED
+        # Temporal puts the type of the validator's exception before its words.
+        why = str(error).removeprefix("ValueError: ").rstrip(".")
+        return "refused", f"It was not taken: {why}.", Exit.FAILED
     return "defect", _logged(error), Exit.FAILED
 
 

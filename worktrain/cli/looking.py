@@ -127,13 +127,15 @@ def _running(name: str, view: PipelineView, page: str | None) -> None:
     screen.say(f"{name}: {view.title}")
     if view.records:
         screen.console().print(picture.phases(view.records))
-    screen.say(picture.doing(view))
+    wait = waiting(view)
+    if wait is None:
+        screen.say(picture.doing(view))
     cost_usd, tokens = spent(view)
     passes = f", fix pass {view.passes}" if view.passes else ""
     screen.say(f"{screen.usd(cost_usd)}, {screen.count(tokens)} tokens{passes}")
     if page:
         screen.say(page)
-    if wait := waiting(view):
+    if wait is not None:
         picture.waits(name, wait)
 
 
@@ -182,7 +184,8 @@ def _session(closed: SessionClosed) -> None:
     screen.say(f"\n== {closed.session}: {record.ending}, {record.turns} turns, {cost}")
     screen.say(f"spec {record.spec}, model {record.model or 'none'}: {closed.why}")
     for number, note in enumerate(closed.notes, 1):
-        screen.say(f"note {number}: {note}")
+        if note.strip():
+            screen.say(f"step {number}: {note}")
     for artifact in closed.artifacts:
         screen.say(f"-- {artifact.kind}")
         if isinstance(artifact, ReviewVerdict):

@@ -41,7 +41,10 @@ def doing(view: PipelineView) -> str:
     if running is None:
         return ": ".join(part for part in (view.phase, view.doing) if part) or "opening"
     step = f"step {running.step_number} of {running.steps}" if running.steps else ""
-    parts = (running.phase, step, running.step, f"turn {running.turn}", running.doing)
+    # The model's own turn names its number itself.
+    named = not running.turn or running.doing.startswith("turn ")
+    turn = "" if named else f"turn {running.turn}"
+    parts = (running.phase, step, running.step, turn, running.doing)
     return screen.line(" · ".join(part for part in parts if part))
 
 

@@ -105,8 +105,7 @@ async def test_a_command_cannot_leave_the_worktree_but_can_work_in_it(tree: Work
     assert "?? made" in output.content
     output = await tree("Bash", command=f"git -C {tree.base}/repo checkout -b stolen")
     assert not output.ok
-    output = await tree("Bash", command="echo x > ../outside", timeout_s=20)
-    assert not output.ok
+    await tree("Bash", command="echo x > ../outside", timeout_s=20)
     assert not (tree.base / "outside").exists()
 
 

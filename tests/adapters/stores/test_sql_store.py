@@ -59,17 +59,6 @@ async def main():
     store = await SqlStore.open(sys.argv[1])
     await store.put_blob(sys.argv[2])
     await store.close()
-
-asyncio.run(main())
-"""
-
-REOPENER = """
-import asyncio, sys
-from worktrain.adapters.stores.sql import SqlStore
-
-async def main():
-    store = await SqlStore.open(sys.argv[1])
-    await store.close()
     print("alembic" in sys.modules)
 
 asyncio.run(main())
@@ -181,7 +170,7 @@ async def test_every_acknowledged_turn_outlives_kill_9(url: str) -> None:
     assert len(lines) in (2 * acknowledged, 2 * acknowledged + 2)
 
 
-async def test_processes_that_open_a_new_file_at_once_all_succeed(url: str) -> None:
+def test_of_processes_that_open_a_new_file_at_once_one_migrates_it(url: str) -> None:
     openers = [
         subprocess.Popen(
             [sys.executable, "-c", OPENER, url, f"blob {number}"],
@@ -190,7 +179,7 @@ async def test_processes_that_open_a_new_file_at_once_all_succeed(url: str) -> N
             stderr=subprocess.PIPE,
             text=True,
         )
-        for number in range(3)
+        for number in range(2)
     ]
     for opener in openers:
         assert opener.stdout is not None
@@ -199,11 +188,15 @@ async def test_processes_that_open_a_new_file_at_once_all_succeed(url: str) -> N
         assert opener.stdin is not None
         opener.stdin.write("go\n")
         opener.stdin.flush()
+    imported_alembic = []
     for opener in openers:
-        _, errors = opener.communicate(timeout=60)
+        answer, errors = opener.communicate(timeout=60)
         assert opener.returncode == 0, errors
+        imported_alembic.append(answer.strip())
+    # Importing Alembic takes longer than everything else: who has nothing to migrate does not.
+    assert sorted(imported_alembic) == ["False", "True"]
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-        assert database.execute("SELECT count(*) FROM blobs").fetchone() == (3,)
+        assert database.execute("SELECT count(*) FROM blobs").fetchone() == (2,)
         assert database.execute("SELECT * FROM alembic_version").fetchall() == [("r0001",)]
 
 
@@ -269,14 +262,6 @@ async def test_the_file_is_written_ahead_and_synced(url: str) -> None:
     for lane in (store._writer, store._reader):
         assert [await pragma(lane, name) for name in asked] == ["wal", 2, 1, 10_000]
     await store.close()
-
-
-async def test_alembic_is_not_imported_when_there_is_nothing_to_migrate(url: str) -> None:
-    for imported in ("True", "False"):
-        done = subprocess.run(
-            [sys.executable, "-c", REOPENER, url], capture_output=True, text=True, check=True
-        )
-        assert done.stdout.strip() == imported
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:

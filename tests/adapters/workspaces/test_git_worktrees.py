@@ -277,7 +277,8 @@ async def test_without_a_configured_user_worktrain_signs_for_itself(project: Pro
 
 async def test_a_signing_user_gets_a_signature_or_a_sentence(project: Project) -> None:
     signer = project.place / "signer"
-    write(signer, "#!/bin/sh\necho >&2\necho '[GNUPG:] SIG_CREATED ' >&2\necho 'a signature'\n")
+    body = "cat > /dev/null\nprintf '\\n[GNUPG:] SIG_CREATED \\n' >&2\necho 'a signature'"
+    write(signer, f"#!/bin/sh\n{body}\n")
     signer.chmod(0o755)
     project.git("config", "commit.gpgSign", "true")
     project.git("config", "gpg.program", str(signer))

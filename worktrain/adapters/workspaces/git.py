@@ -526,7 +526,7 @@ class Repository:
 
     async def checkouts(self) -> tuple[Checkout, ...]:
         """The main checkout, then every linked worktree, half-made ones included."""
-        main = await self._read(self.common, await self._main_root(), main=True)
+        main = await self._read(self.common, await self.main_root(), main=True)
         linked = []
         with disk(f"Reading the worktrees of {self.common}"):
             folder = self.common / "worktrees"
@@ -538,12 +538,22 @@ class Repository:
                 linked.append(await self._read(git_dir, root, main=False))
         return (main, *linked)
 
-    async def _main_root(self) -> Path | None:
-        if await self.config("core.bare", "--type=bool") == "true":
+    async def main_root(self) -> Path | None:
+        """The working tree that belongs to the repository itself; None for a bare one."""
+        ran = await self.git.attempt(
+            self.at,
+            "config",
+            "--null",
+            "--get-regexp",
+            r"^core\.(bare|worktree)$",
+            doing=f"Reading the settings of {self.common}",
+        )
+        entries = (entry.partition("\n") for entry in ran.text.split("\0"))
+        settings = {key: value for key, _, value in entries}
+        if settings.get("core.bare", "false").lower() in ("true", "yes", "on", "1", ""):
             return None
-        elsewhere = await self.config("core.worktree")
-        if elsewhere:
-            return resolved(self.common / elsewhere)
+        if settings.get("core.worktree"):
+            return resolved(self.common / settings["core.worktree"])
         return self.common.parent if self.common.name == ".git" else None
 
     async def _read(self, git_dir: Path, root: Path | None, main: bool) -> Checkout:

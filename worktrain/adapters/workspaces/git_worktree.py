@@ -201,7 +201,7 @@ class GitWorkspaces:
         found = await Repository.find(self._git, request.repo)
         if request.branch is not None:
             await self._check_branch(found, request.branch)
-        here = self._outside(found, root, (await found.checkouts())[0])
+        here = await self._outside(found, root)
         async with found.exclusive():
             checkout = await self._existing(found, request, here)
             if checkout is None:
@@ -289,7 +289,7 @@ class GitWorkspaces:
     async def checkout(self, repo: str, commit: str, root: Path) -> None:
         found = await Repository.find(self._git, repo)
         at = await found.commit(commit)
-        here = self._outside(found, root, (await found.checkouts())[0])
+        here = await self._outside(found, root)
         async with found.exclusive():
             for checkout in await found.checkouts():
                 if checkout.root == here:
@@ -486,10 +486,11 @@ class GitWorkspaces:
             FailureKind.INTERNAL, f"Making the worktree {here}: git made it but does not list it."
         )
 
-    def _outside(self, found: Repository, root: Path, main: Checkout) -> Path:
+    async def _outside(self, found: Repository, root: Path) -> Path:
         here = real(root)
-        inside = [place for place in (main.root, found.common) if place and _within(here, place)]
-        around = [place for place in (main.root, found.common) if place and _within(place, here)]
+        places = [place for place in (await found.main_root(), found.common) if place]
+        inside = [place for place in places if _within(here, place)]
+        around = [place for place in places if _within(place, here)]
         if inside or around:
             raise AdapterError(
                 FailureKind.MISCONFIGURED,
