@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from temporalio.client import Client as Temporal
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
 from worktrain import embedded
@@ -22,6 +23,8 @@ from worktrain.contracts.workspace import CommitRef
 from worktrain.settings import Settings, external
 
 NAME_LENGTH_MAX = 100
+NO_SECRETS = ("_ADDRESS", "_NAMESPACE", "_PROFILE", "_FILE", "_BASE_URL", "_MODEL", "_LOG")
+"""Ends of inherited variables whose values may stand in a log; masking them would garble it."""
 DOWN = "run/down"
 """Its time is that of the last `worktrain down`."""
 
@@ -55,9 +58,11 @@ async def reach(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Cli
     settings.open_home()
     config = connection(settings, env)
     kind: type[Client] = Client if config else OfflineClient
+    # The SDK would write its warnings to stdout, in the middle of what a command prints.
+    silent = Runtime(telemetry=TelemetryConfig(logging=None))
     store = await SqlStore.open(settings.store_url)
     try:
-        temporal = await (connect(config) if config else _nowhere())
+        temporal = await (connect({**config, "runtime": silent}) if config else _nowhere(silent))
         yield kind(temporal, store, settings.task_queue, operator())
     except RPCError as error:
         raise AdapterError(
@@ -69,10 +74,10 @@ async def reach(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Cli
         await store.close()
 
 
-async def _nowhere() -> Temporal:
+async def _nowhere(runtime: Runtime) -> Temporal:
     """Never connected to anything: the SDK has no client without an address."""
     return await Temporal.connect(
-        f"{embedded.HOST}:0", lazy=True, data_converter=pydantic_data_converter
+        f"{embedded.HOST}:0", lazy=True, runtime=runtime, data_converter=pydantic_data_converter
     )
 
 
@@ -109,6 +114,15 @@ def taken_down_since(settings: Settings, at_s: float) -> bool:
         return (settings.home / DOWN).stat().st_mtime >= at_s
     except FileNotFoundError:
         return False
+
+
+def secrets(settings: Settings) -> list[str]:
+    """What must not stand in any log."""
+    inherited = [
+        value for name, value in settings.inherited.items() if not name.endswith(NO_SECRETS)
+    ]
+    given = [settings.given_key] if settings.given_key else []
+    return [value.get_secret_value() for value in (*inherited, *given)]
 
 
 def operator() -> str:

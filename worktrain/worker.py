@@ -13,6 +13,13 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
 )
 from temporalio.client import Client as Temporal
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError
 
 from worktrain import access, embedded, telemetry, wiring
@@ -37,8 +44,8 @@ def work(env: Mapping[str, str], began: Callable[[dict[str, Any]], None]) -> Non
     embedded.adopt_lock()
     settings = load(env)
     key = settings.model_key
-    secrets = [value.get_secret_value() for value in settings.inherited.values()]
-    telemetry.setup("worker", secrets=[*secrets, *([key.get_secret_value()] if key else [])])
+    secrets = [*access.secrets(settings), *([key.get_secret_value()] if key else [])]
+    telemetry.setup("worker", secrets=secrets)
     if external(env) is None:
         embedded.start_server(settings)
     asyncio.run(_serve(settings, env, began))
@@ -57,7 +64,14 @@ async def _serve(
             FailureKind.UNREACHABLE,
             "Temporal's server went away while the worker was starting; `worktrain up` starts it.",
         )
-    temporal = await connect(config)
+    # What the SDK itself has to say goes through our log, and its redaction.
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    told = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=forwarding
+    )
+    temporal = await connect(
+        {**config, "runtime": Runtime(telemetry=TelemetryConfig(logging=told))}
+    )
     if external(env) is not None:
         await _add_attributes(temporal)
     where = {"address": config["target_host"], "queue": settings.task_queue}

@@ -42,7 +42,7 @@ from worktrain.contracts.session import (
     ToolsRan,
 )
 from worktrain.contracts.session import Event as SessionEvent
-from worktrain.contracts.spec import Step
+from worktrain.contracts.spec import Context, Plan, PlanStep, Script
 from worktrain.contracts.tool import READ_ONLY
 from worktrain.contracts.turn import (
     CallAnswered,
@@ -66,7 +66,6 @@ from worktrain.contracts.turn import (
 from worktrain.contracts.workspace import Limits
 from worktrain.engine import contracts_check, prompt
 from worktrain.engine.machine import BLOCKS_MAX, ENDING_OF_FAILURE, advance, current
-from worktrain.engine.prompt import context
 
 KINDS = tuple(contracts_check.ARTIFACTS)
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
@@ -430,11 +429,9 @@ STEERS = st.lists(st.sampled_from(["{{ title }}", "hurry"]), max_size=2)
 
 
 @st.composite
-def claims(draw: st.DrawFn, wanted: Step, careful: bool) -> tuple[dict[str, Any], bool]:
+def claims(draw: st.DrawFn, wanted: PlanStep, careful: bool) -> tuple[dict[str, Any], bool]:
     """Arguments of a complete_step call, and whether they satisfy the step that is wanted."""
-    ref = wanted.outputContract.contractRef if wanted.outputContract else None
-    kind = contracts_check.kind_of(ref) if ref else None
-    example: list[Any] = [contracts_check.EXAMPLES[kind]] if kind else []
+    example: list[Any] = [contracts_check.EXAMPLES[wanted.contract]] if wanted.contract else []
     if careful:
         return {"notes": NOTES, "artifacts": example}, True
     notes = draw(st.sampled_from([NOTES, NOTES, NOTES, "", "short"]))
@@ -442,7 +439,7 @@ def claims(draw: st.DrawFn, wanted: Step, careful: bool) -> tuple[dict[str, Any]
     if draw(st.sampled_from([False, False, False, True])):
         odd = draw(ODD)
         return {"notes": notes, "artifacts": [*delivered, {"kind": odd}]}, False
-    satisfied = bool(delivered) if kind else notes == NOTES or wanted.notesOptional
+    satisfied = delivered == example and (notes == NOTES or not wanted.notes_required)
     return {"notes": notes, "artifacts": delivered}, satisfied
 
 
@@ -450,11 +447,18 @@ class Talk:
     """A session and the real messages of it, as the API would see them."""
 
     def __init__(self, plan: list[tuple[str | None, bool]], limits: Limits) -> None:
-        self.steps = [
-            step(f"step-{number}", kind, notes=notes) for number, (kind, notes) in enumerate(plan)
-        ]
-        self.compiled = compiled(*self.steps)
-        opened = SessionOpened(plan=self.compiled.plan, script="s", context="c")
+        self.steps = tuple(
+            PlanStep(id=f"step-{number}", title="A step", contract=kind, notes_required=notes)
+            for number, (kind, notes) in enumerate(plan)
+        )
+        self.script = Script(
+            spec="sample",
+            system="",
+            prompts={one.id: f"Do {one.id}." for one in self.steps},
+            words=words(),
+        )
+        walked = Plan(spec="sample", model_tier="mid", steps=self.steps)
+        opened = SessionOpened(plan=walked, script="s", context="c")
         self.state = SessionState(request=request(limits), opened=opened)
         self.messages: list[Message] = []
         self.outputs: dict[str, ToolOutput] = {}
@@ -492,8 +496,8 @@ class Talk:
             for one in turn.say
             if isinstance(one, StepPrompt | StepAccepted)
         ]
-        told = context(self.state.request, words(), {}) if turn.head is None else None
-        said = prompt.said(turn.say, self.compiled.script, told, self.outputs)
+        told = Context(opening="The task.", rules="") if turn.head is None else None
+        said = prompt.said(turn.say, self.script, told, self.outputs)
         self.messages.append(said)
         as_the_api_demands(self.messages)
 

@@ -100,6 +100,12 @@ async def session_reaches_its_cost_limit(office: Office) -> None:
     assert (await handle.result()).ending is SessionEnding.COST_LIMIT
 
 
+async def session_reaches_its_time_limit(office: Office) -> None:
+    office.plays(session("discovery", *[{**READ, "delay_s": 0.2}] * 9))
+    handle = await office.run_session(limits=Limits(minutes_max=0.005))
+    assert (await handle.result()).ending is SessionEnding.TIME_LIMIT
+
+
 async def session_refused_by_the_model(office: Office) -> None:
     office.plays(session("discovery", {"text": "I will not.", "stop": "refusal"}))
     assert (await (await office.run_session()).result()).ending is SessionEnding.REFUSED

@@ -44,10 +44,13 @@ def read(path: Path) -> TestReport | None:
         return None
     except OSError as error:
         raise ValueError(f"it cannot be opened as a file ({error.strerror})") from error
-    with os.fdopen(file, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise ValueError("it is not a regular file")
-        content = stream.read(BYTES_MAX + 1)
+        with os.fdopen(file, "rb", closefd=False) as stream:
+            content = stream.read(BYTES_MAX + 1)
+    finally:
+        os.close(file)
     return parse(content)
 
 

@@ -63,13 +63,10 @@ def _logged(error: Exception) -> str:
 
 
 def _log_file() -> Path:
-    from worktrain import telemetry
+    from worktrain import access, telemetry
     from worktrain.settings import load
 
     settings = load(os.environ)
     path = settings.open_home() / "logs" / "cli.log"
-    secrets = [value.get_secret_value() for value in settings.inherited.values()]
-    if settings.given_key:
-        secrets.append(settings.given_key.get_secret_value())
-    telemetry.setup("cli", file=path, secrets=secrets)
+    telemetry.setup("cli", file=path, secrets=access.secrets(settings))
     return path

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("checking:verify", "Check the proof on a merged commit."),
     "doctor": ("checking:doctor", "Look at everything a task needs and say what is missing."),
     "init": ("init:init", "Write a first .worktrain/config.yml."),
+    "demo": ("demo:demo", "See it work on a sample repository; needs no key."),
     "spec": ("spec:spec", "List, show and check the specs of sessions."),
     "up": ("serving:up", "Start Temporal's server and a worker."),
     "down": ("serving:down", "End the worker and the server; work waits until `up`."),

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from worktrain import access, embedded
 from worktrain.cli.standing import Standing, waiting
-from worktrain.client import Client, Refused
+from worktrain.client import Client
+from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineResult, PipelineView
 from worktrain.settings import Settings, external
 
@@ -26,8 +27,7 @@ async def follow(
 ) -> PipelineView | PipelineResult:
     """How a pipeline stands once it has ended or waits for a person; `seen` is told each look.
 
-    Raises `AdapterError` when what has died cannot be brought back, and `Refused` when
-    somebody ended it on purpose.
+    Raises `AdapterError` when what has died cannot be brought back, or was ended on purpose.
     """
     since_s = time.time()
     while True:
@@ -63,8 +63,10 @@ async def _revive(settings: Settings, since_s: float) -> None:
     if external(os.environ) is not None:
         return
     if access.taken_down_since(settings, since_s):
-        raise Refused(
-            "somebody ran `worktrain down`; the pipeline goes on where it was after `worktrain up`"
+        raise AdapterError(
+            FailureKind.UNREACHABLE,
+            "Watching stopped, because somebody ran `worktrain down`; after `worktrain up` the "
+            "pipeline goes on where it was.",
         )
     running = embedded.status(settings)
     if running.server is None or running.supervisor is None:

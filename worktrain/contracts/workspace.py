@@ -31,7 +31,7 @@ class Limits(Authored):
     turns_max: int = Field(default=150, ge=1, le=2000)
     tokens_max: int = Field(default=5_000_000, ge=1)
     cost_usd_max: float = Field(default=10.0, gt=0)
-    minutes_max: int = Field(default=90, ge=1, le=1440)
+    minutes_max: float = Field(default=90, gt=0, le=1440)
     output_tokens_max: int = Field(default=16_000, ge=256)
     """Of one model call."""
 

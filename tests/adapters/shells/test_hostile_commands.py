@@ -96,8 +96,10 @@ async def test_a_command_cannot_write_anywhere_else(
     (tmp_path / "kept").write_text("before")
     targets = [tmp_path / "kept", tmp_path / "new", Path.home() / f"x-{secrets.token_hex(8)}"]
     targets += [Path("/usr/worktrain-x"), Path("/etc/worktrain-x"), Path("/worktrain-x")]
-    line = "; ".join(f"echo x > {target}" for target in targets)
+    line = "; ".join(f"echo x > {target}" for target in targets[:2])
     await run(shell, root, f"{line}; rm -rf {tmp_path}/kept ../kept; mv made ../moved; true")
+    line = "; ".join(f"echo x > {target} && echo wrote" for target in targets[2:])
+    assert "wrote" not in (await run(shell, root, line)).output
     assert (tmp_path / "kept").read_text() == "before"
     assert [target for target in targets[1:] if target.exists()] == []
 
@@ -222,10 +224,19 @@ async def test_a_command_at_its_time_limit_is_killed_with_all_it_started(
 async def test_a_command_that_ignores_being_asked_to_end_is_killed(
     shell: Shell, root: Path, marker: str
 ) -> None:
-    result = await run(shell, root, f"trap '' TERM; sleep {marker}; sleep {marker}", timeout_s=0.5)
+    line = f"trap '' TERM; (setsid sleep {marker} &); sleep {marker}; sleep {marker}"
+    result = await run(shell, root, line, timeout_s=0.5)
     assert result.timed_out
     assert result.seconds < 6
     assert processes(marker) == []
+
+
+async def test_a_command_at_its_time_limit_is_asked_first_and_may_tidy_up(
+    shell: Shell, root: Path, marker: str
+) -> None:
+    line = f"trap 'echo tidied > tidied; exit' TERM; sleep {marker} & wait"
+    assert (await run(shell, root, line, timeout_s=0.5)).timed_out
+    assert (root / "tidied").read_text() == "tidied\n"
 
 
 async def test_cancellation_kills_grandchildren(
@@ -342,7 +353,7 @@ async def test_a_command_cannot_plant_a_git_hook_in_a_checkout_of_its_own(
 async def test_a_forged_git_file_opens_nothing(shell: Shell, tmp_path: Path, root: Path) -> None:
     target = tmp_path / "private"
     (target / "objects").mkdir(parents=True)
-    (target / "secret").write_text("planted-secret")
+    (target / "objects" / "secret").write_text("planted-secret")
     inner = root / "fake" / "worktrees" / "w"
     inner.mkdir(parents=True)
     (root / "fake" / "objects").symlink_to(target / "objects")
@@ -350,7 +361,7 @@ async def test_a_forged_git_file_opens_nothing(shell: Shell, tmp_path: Path, roo
     (inner / "commondir").write_text(str(target))
     for named in (inner, target / "worktrees" / "w"):
         (root / ".git").write_text(f"gitdir: {named}\n")
-        result = await run(shell, root, f"cat {target}/secret; echo done")
+        result = await run(shell, root, f"cat {target}/objects/secret; echo done")
         assert "done" in result.output
         assert "planted-secret" not in result.output
 
@@ -368,6 +379,8 @@ async def test_exit_codes_and_signals_are_told_as_a_shell_tells_them(
     assert (await run(shell, root, "exit 7")).exit_code == 7
     assert (await run(shell, root, "kill -9 $$")).exit_code == 137
     assert (await run(shell, root, "yes | head -1")).output == "y\n"
+    ignored = (await run(shell, root, "grep SigIgn /proc/self/status")).output
+    assert ignored.split()[1] == "0" * 16
 
 
 async def test_many_commands_run_at_the_same_time(shell: Shell, root: Path) -> None:

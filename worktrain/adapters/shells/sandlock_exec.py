@@ -39,8 +39,7 @@ def main(policy: dict[str, Any], line: str) -> int:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != policy["parent"]:
         return NOT_CONFINED
-    # Python ignores these, and what is ignored stays ignored in the command.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # Python ignores it, and what is ignored stays ignored in the command.
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     os.set_inheritable(policy["status_fd"], False)
     ended, end = os.pipe()
