@@ -173,7 +173,10 @@ async def attested(settings: Settings, repo: str, commit: str) -> Attested:
 
     git = Git()
     at = await GitWorkspaces(git).tree(repo, commit)
-    note = await LocalGitForge(git).read_note(repo, at.commit)
+    try:
+        note = await LocalGitForge(git).read_note(repo, at.commit)
+    except UnicodeDecodeError:
+        note = "not text"
     stored, store_said = await _stored(settings, at.commit)
     return Attested(at=at, note=note, stored=stored, store_said=store_said)
 

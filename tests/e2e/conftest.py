@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ import yaml
 
 from worktrain.demo.play import Stage, model_server, set_up
 
+UNTIL_S_MAX = 150
+"""Long enough for a few recoveries of ten seconds each on a busy machine."""
 DEMO = Path(__file__).parents[2] / "worktrain" / "demo"
 
 
@@ -45,6 +48,24 @@ class Theatre:
     def json(self, *arguments: str, code: int | None = 0) -> Any:
         """Run a command with --json and read what it prints."""
         return json.loads(self.worktrain(*arguments, "--json", code=code).stdout)
+
+    def status(self, pipeline: str) -> dict[str, Any]:
+        """How a pipeline stands; every exit code is fine."""
+        return dict(self.json("status", pipeline, code=None))
+
+    def until(self, pipeline: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the status is as wanted."""
+        deadline = time.monotonic() + UNTIL_S_MAX
+        status: dict[str, Any] = {}
+        while time.monotonic() < deadline:
+            status = self.status(pipeline)
+            if true(status):
+                return status
+        raise AssertionError(f"not within {UNTIL_S_MAX} s; last seen: {status}")
+
+    def ended(self, pipeline: str) -> dict[str, Any]:
+        """Wait for the end of a pipeline."""
+        return self.until(pipeline, lambda status: status["ending"] is not None)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Run a command beside the test."""
@@ -127,6 +148,11 @@ def theatre(tmp_path: Path) -> Iterator[Stager]:
         one.close()
     for server in servers:
         server.__exit__(None, None, None)
+
+
+def proof_of(theatre: Theatre, pipeline: str) -> dict[str, Any]:
+    """The proof record of a merged pipeline, as `show --json` has it."""
+    return dict(theatre.json("show", pipeline)["proof_record"]["proof"])
 
 
 def session_of(scenario: dict[str, Any], name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Stager, delayed
+from tests.e2e.conftest import Stager, delayed, proof_of
 
 pytestmark = pytest.mark.e2e
 
@@ -24,12 +24,12 @@ def test_an_issue_becomes_a_merged_commit_whose_tree_is_the_reviewed_one(theatre
     stage.git("fetch", "-q", "origin", "main", "refs/notes/worktrain:refs/notes/worktrain")
     assert stage.git("rev-parse", "origin/main") == result["merged_commit"]
     assert stage.git("rev-parse", "origin/main^{tree}") == result["tree"]
-    shown = stage.json("show", result["id"])
-    clean = shown["proof"]["reviews"][-1]
+    proof = proof_of(stage, result["id"])
+    clean = proof["reviews"][-1]
     assert clean["verdict"]["verdict"] == "clean"
     assert clean["at"]["tree"] == result["tree"]
-    assert shown["proof"]["reviews"][0]["verdict"]["verdict"] == "minor"
-    assert shown["proof"]["base"]["commit"] == base
+    assert proof["reviews"][0]["verdict"]["verdict"] == "minor"
+    assert proof["base"]["commit"] == base
     # The user's own checkout is as it was.
     assert stage.git("rev-parse", "HEAD") == base
     assert stage.git("status", "--porcelain") == ""
@@ -70,9 +70,9 @@ def test_with_the_policy_ask_the_merge_waits_for_an_approval(theatre: Stager) ->
     assert before == stage.git("rev-parse", "HEAD")
 
     stage.worktrain("approve", waiting["id"], "merge", code=0)
-    result = stage.json("run", "--pipeline", "quick", "--issue", str(stage.stage.issue))
+    result = stage.ended(waiting["id"])
     assert result["ending"] == "merged"
-    decided = stage.json("show", result["id"])["proof"]["decisions"]
+    decided = proof_of(stage, result["id"])["decisions"]
     assert [(one["gate"], one["answer"]) for one in decided] == [("merge", "approved")]
 
 
@@ -84,7 +84,7 @@ def test_a_rejected_merge_leaves_the_branch_and_ends(theatre: Stager) -> None:
     stage.git("push", "-q", "origin", "main")
     waiting = stage.json("run", "--pipeline", "quick", "--issue", str(stage.stage.issue), code=3)
     stage.worktrain("reject", waiting["id"], "--reason", "not this week", code=0)
-    result = stage.json("run", "--pipeline", "quick", "--issue", str(stage.stage.issue), code=1)
+    result = stage.ended(waiting["id"])
     assert result["ending"] == "rejected"
     assert "not this week" in result["why"]
     assert stage.git("branch", "--list", "worktrain/*") != ""
@@ -104,7 +104,7 @@ def test_a_base_that_moved_is_rebased_onto_and_everything_is_judged_again(
     result = stage.json("run", "--issue", str(stage.stage.issue))
     assert result["id"] == begun["id"]
     assert result["ending"] == "merged"
-    proof = stage.json("show", result["id"])["proof"]
+    proof = proof_of(stage, result["id"])
     assert proof["base"]["commit"] == theirs
     assert proof["verification"]["base"]["commit"] == theirs
     assert proof["reviews"][-1]["at"]["tree"] == result["tree"]
@@ -127,6 +127,5 @@ def test_a_base_that_moved_and_conflicts_stops_and_asks(theatre: Stager, tmp_pat
     assert "till.py" in waiting["waiting"]["text"]
     assert stage.git("ls-remote", "origin", "refs/heads/main").split()[0] == theirs
     stage.worktrain("reject", waiting["id"], code=0)
-    ended = stage.json("run", "--issue", str(stage.stage.issue), code=1)
-    assert ended["ending"] == "rejected"
+    assert stage.ended(waiting["id"])["ending"] == "rejected"
     assert stage.git("branch", "--list", "worktrain/*") != ""

@@ -1,34 +1,17 @@
 """What an operator does to running work, and what WorkTrain says when the outside fails."""
 
-import json
 import signal
-import time
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Stager, Theatre, delayed, session_of
+from tests.e2e.conftest import Stager, Theatre, delayed, proof_of, session_of
 
 pytestmark = pytest.mark.e2e
 
 
 def _begin(stage: Theatre) -> str:
     return str(stage.json("run", "--issue", str(stage.stage.issue), "--detach")["id"])
-
-
-def _status(stage: Theatre, pipeline: str) -> dict[str, Any]:
-    return dict(json.loads(stage.worktrain("status", pipeline, "--json").stdout))
-
-
-def _until(stage: Theatre, pipeline: str, **wanted: object) -> dict[str, Any]:
-    """Wait until the status has these values."""
-    deadline = time.monotonic() + 60
-    status: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        status = _status(stage, pipeline)
-        if all(status.get(name) == value for name, value in wanted.items()):
-            return status
-    raise AssertionError(f"not within 60 s: {wanted}; last seen {status}")
 
 
 def test_ctrl_c_detaches_and_the_work_goes_on(theatre: Stager) -> None:
@@ -45,26 +28,25 @@ def test_ctrl_c_detaches_and_the_work_goes_on(theatre: Stager) -> None:
     assert run.returncode == 0
     assert "detached" in rest
     assert "worktrain status" in rest
-    result = stage.json("run", "--issue", str(stage.stage.issue))
-    assert result["ending"] == "merged"
+    pipeline = stage.json("status")[0]["id"]
+    assert stage.ended(pipeline)["ending"] == "merged"
 
 
 def test_pause_resume_steer_and_kill(theatre: Stager) -> None:
     stage = theatre(delayed(0.4))
     pipeline = _begin(stage)
-    _until(stage, pipeline, phase="discovery")
+    stage.until(pipeline, lambda status: status.get("phase") == "discovery")
     stage.worktrain("pause", pipeline, code=0)
-    paused = _until(stage, pipeline, paused=True)
+    waiting = stage.until(pipeline, lambda status: status["waiting"] is not None)["waiting"]
+    assert waiting["kind"] == "paused"
     assert stage.worktrain("pause", pipeline).returncode == 1
     assert stage.worktrain("steer", pipeline, "Mind the tests", code=0).stdout
     stage.worktrain("resume", pipeline, code=0)
-    _until(stage, pipeline, phase="shaping")
+    stage.until(pipeline, lambda status: status.get("phase") == "shaping")
     log = stage.worktrain("logs", pipeline, code=0).stdout
     assert "Mind the tests" in log
     stage.worktrain("kill", pipeline, code=0)
-    ended = _status(stage, pipeline)
-    assert ended["ending"] == "killed"
-    assert paused["id"] == pipeline
+    assert stage.ended(pipeline)["ending"] == "killed"
     assert len(stage.git("worktree", "list").splitlines()) == 1
 
 
@@ -88,7 +70,7 @@ def test_a_question_of_the_agent_waits_for_the_operators_answer(theatre: Stager)
     assert refused.returncode == 1
     assert question in refused.stderr
     stage.worktrain("answer", waiting["id"], question, "the comma", code=0)
-    assert stage.json("run", "--issue", str(stage.stage.issue))["ending"] == "merged"
+    assert stage.ended(waiting["id"])["ending"] == "merged"
 
 
 def test_a_wrong_key_is_held_and_goes_on_with_a_right_one(theatre: Stager) -> None:
@@ -99,7 +81,7 @@ def test_a_wrong_key_is_held_and_goes_on_with_a_right_one(theatre: Stager) -> No
     assert "test-key" not in waiting["waiting"]["text"]
     stage.env["ANTHROPIC_API_KEY"] = "the-right-one"
     stage.worktrain("resume", waiting["id"], code=0)
-    assert stage.json("run", "--issue", str(stage.stage.issue))["ending"] == "merged"
+    assert stage.ended(waiting["id"])["ending"] == "merged"
 
 
 def test_a_model_that_does_not_exist_is_held_with_its_name(theatre: Stager) -> None:
@@ -156,7 +138,7 @@ def test_a_check_that_fails_alike_on_the_base_is_named_and_allowed(theatre: Stag
     stage.git("push", "-q", "origin", "main")
     result = stage.json("run", "--pipeline", "quick", "--issue", str(stage.stage.issue))
     assert result["ending"] == "merged"
-    notices = stage.json("show", result["id"])["proof"]["notices"]
+    notices = proof_of(stage, result["id"])["notices"]
     assert any("test_that_has_been_red_for_years" in notice for notice in notices)
 
 

@@ -108,7 +108,7 @@ def test_text_is_previewed_and_what_we_only_carry_is_not() -> None:
     assert "secret" not in answer.model_dump_json()
 
 
-@given(st.text(), st.integers(1, 40))
+@given(st.text(st.characters() | st.sampled_from("a \n\x1b\u202e\ud800")), st.integers(1, 40))
 def test_a_shortened_text_is_one_line_that_a_terminal_can_be_trusted_with(
     text: str, length: int
 ) -> None:

@@ -15,14 +15,14 @@ class Sandboxes:
     def __init__(self, choose: Choose, scratch: Path) -> None:
         self._choose = choose
         self._scratch = scratch
-        self._proven: dict[str, tuple[Shell, str]] = {}
+        self._proven: dict[SandboxRules, tuple[Shell, str]] = {}
 
     async def shell(self, rules: SandboxRules) -> Shell:
         return (await self.proof(rules))[0]
 
     async def proof(self, rules: SandboxRules) -> tuple[Shell, str]:
         """The shell, and in one line what was proven of it."""
-        if rules.kind not in self._proven:
+        if rules not in self._proven:
             self._scratch.mkdir(parents=True, exist_ok=True)
-            self._proven[rules.kind] = await self._choose(rules, self._scratch)
-        return self._proven[rules.kind]
+            self._proven[rules] = await self._choose(rules, self._scratch)
+        return self._proven[rules]

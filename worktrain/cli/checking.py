@@ -36,13 +36,16 @@ def verify(commit: str, repo: Path, as_json: bool) -> Exit:
 
     found = asyncio.run(access.attested(load(os.environ), str(repo.absolute()), commit))
     broken: tuple[str, ...] = (
-        f"commit {found.at.commit[:12]} has no note in refs/notes/worktrain: WorkTrain did not "
-        "merge it, or its notes were not fetched (git fetch origin "
-        "refs/notes/worktrain:refs/notes/worktrain)",
+        f"commit {found.at.commit[:12]} has no note in refs/notes/worktrain, neither here nor on "
+        "a remote that could be reached; WorkTrain did not merge it",
     )
     links: list[tuple[bool, str]] = []
     if found.note is not None:
-        broken = broken_links(found.note, found.at, found.stored)
+        try:
+            broken = broken_links(found.note, found.at, found.stored)
+        except RecursionError:
+            # Anybody may write a note; only a hostile one is nested so deeply.
+            broken = ("the note is not a WorkTrain proof record",)
         links = _links(broken, found.store_said)
     if as_json:
         screen.emit(

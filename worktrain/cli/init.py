@@ -10,7 +10,7 @@ import click
 from worktrain.cli import screen
 from worktrain.cli.exits import Exit
 from worktrain.contracts.failure import AdapterError, FailureKind
-from worktrain.contracts.workspace import CONFIG_PATH
+from worktrain.contracts.workspace import CONFIG_PATH, Limits, MergeRules, ModelNames
 
 FILE_BYTES_MAX = 1_000_000
 
@@ -26,22 +26,22 @@ TEMPLATE = """\
 
 merge:
   # ask: a person approves every merge. auto: merged when review and checks pass.
-  policy: ask
+  policy: {merge.policy}
   # Fix passes before a person is asked.
-  passes_max: 3
+  passes_max: {merge.passes_max}
 
 # Which model stands for which tier.
 # models:
-#   lightweight: claude-haiku-4-5
-#   mid: claude-sonnet-5-5
-#   heavy: claude-opus-5-5
+#   lightweight: {models.lightweight}
+#   mid: {models.mid}
+#   heavy: {models.heavy}
 
 # What one session may use; reaching one of them is an ending of its own.
 # limits:
-#   turns_max: 150
-#   tokens_max: 5000000
-#   cost_usd_max: 10.0
-#   minutes_max: 90
+#   turns_max: {limits.turns_max}
+#   tokens_max: {limits.tokens_max}
+#   cost_usd_max: {limits.cost_usd_max}
+#   minutes_max: {limits.minutes_max}
 
 # Your own rules of behaviour for agents.
 # soul: |
@@ -142,7 +142,11 @@ def _write(root: Path, check: tuple[str, str] | None) -> Path:
     try:
         path.parent.mkdir(exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE.format(verify=verify))
+            file.write(
+                TEMPLATE.format(
+                    verify=verify, merge=MergeRules(), models=ModelNames(), limits=Limits()
+                )
+            )
     except FileExistsError as error:
         raise AdapterError(
             FailureKind.MISCONFIGURED,

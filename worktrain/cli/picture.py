@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
+STANDS = {
+    "gate": "waits for you at gate {id}",
+    "question": "waits for your answer to {id}",
+    "held": "is held ({id})",
+    "paused": "is paused",
+}
 PHASE_COLUMNS = ("phase", "ending", "turns", "tokens", "cost", "model")
 
 
@@ -65,7 +71,7 @@ def ended(result: PipelineResult, repo: str | None) -> None:
 
 def waits(name: str, wait: Waiting) -> None:
     """Print exactly what it waits for, and with which commands it is answered."""
-    screen.say(f"{name} waits for you: {wait.kind} {wait.id}")
+    screen.say(f"{name} {STANDS[wait.kind].format(id=wait.id)}")
     screen.say("".join(f"  {row}\n" for row in wait.text.splitlines()).rstrip("\n"))
     screen.say("answer with:")
     for command in wait.commands:

@@ -151,7 +151,14 @@ def _validated(
     try:
         value = model.model_validate(raw)
     except ValidationError as error:
-        return tuple(_told(problem, where, model) for problem in error.errors(include_url=False))
+        found = error.errors(include_url=False)
+        # pydantic counts only the members that are right, and calls the list too short for it.
+        wrong_inside = {one["loc"][:depth] for one in found for depth in range(1, len(one["loc"]))}
+        return tuple(
+            _told(problem, where, model)
+            for problem in found
+            if problem["type"] != "too_short" or problem["loc"] not in wrong_inside
+        )
     size = len(value.model_dump_json().encode())
     if size > ARTIFACT_BYTES_MAX:
         return (f"{where}: {size} bytes; at most {ARTIFACT_BYTES_MAX} are taken, shorten it",)

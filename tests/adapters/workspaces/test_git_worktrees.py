@@ -215,11 +215,20 @@ async def test_a_commit_holds_changes_additions_and_deletions_by_the_user(projec
     assert project.git("status", "--porcelain", at=Path(worktree.root)) == ""
 
 
+async def commit_long_ago(project: Project, worktree: Worktree) -> Committed:
+    """A commit that one made now cannot be equal to."""
+    then = {"GIT_COMMITTER_DATE": "1700000000 +0000", "GIT_AUTHOR_DATE": "1700000000 +0000"}
+    workspaces = GitWorkspaces(Git(environ={**project.environ, **then}))
+    request = CommitRequest(worktree=worktree, key="k1", subject="Change it")
+    reply = await workspaces.commit(request)
+    assert isinstance(reply, Committed)
+    return reply
+
+
 async def test_a_commit_that_is_attempted_twice_is_made_once(project: Project) -> None:
     worktree = await project.open()
     put(worktree, "a.txt", "uno\n")
-    first = await project.commit(worktree)
-    assert isinstance(first, Committed)
+    first = await commit_long_ago(project, worktree)
     assert await project.commit(worktree) == first
     assert project.git("rev-list", "--count", "main..work") == "1"
 
@@ -233,7 +242,7 @@ async def test_a_commit_that_was_cut_short_after_the_branch_moved_is_found(
     index = registration(project, worktree) / "index"
     before = index.read_bytes()
     put(worktree, "a.txt", "uno\n")
-    first = await project.commit(worktree)
+    first = await commit_long_ago(project, worktree)
     project.git("update-ref", START, start, at=Path(worktree.root))
     if "index" in lost:
         index.write_bytes(before)

@@ -94,9 +94,8 @@ def discard(path: Path) -> None:
         shutil.rmtree(path)
     except (OSError, RecursionError):
         if path.exists():
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            subprocess.run(["chmod", "-R", "u+rwx", "--", path], check=False, **quiet)  # type: ignore[call-overload]
-            subprocess.run(["rm", "-rf", "--", path], check=False, **quiet)  # type: ignore[call-overload]
+            for how in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+                subprocess.run([*how, "--", str(path)], check=False, capture_output=True)
 
 
 def programs(path: str, home: Path) -> tuple[Path, ...]:
