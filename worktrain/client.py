@@ -172,6 +172,9 @@ class Client:
     async def pipelines(self, limit: int = 50) -> tuple[PipelineRow, ...]:
         return await self._store.pipelines(limit)
 
+    async def row(self, pipeline: str) -> PipelineRow | None:
+        return await self._store.pipeline(pipeline)
+
     async def sessions(self, pipeline: str) -> tuple[SessionClosed, ...]:
         return await self._store.sessions(pipeline)
 
@@ -287,7 +290,8 @@ class Client:
             async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
                 return str(await handle.execute_update(name, said, result_type=str))
         except WorkflowUpdateFailedError as error:
-            raise Refused(str(error.cause)) from error
+            # The cause is our own validator's ValueError; its message is the sentence.
+            raise Refused(getattr(error.cause, "message", str(error.cause))) from error
         except RPCError as error:
             raise Refused(f"{workflow} is not at work: {error.message}") from error
         except TimeoutError as error:

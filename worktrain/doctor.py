@@ -16,7 +16,8 @@ from worktrain.engine.parse import Unreadable, read
 from worktrain.settings import External, Settings, external
 
 PYTHON_MIN = (3, 11)
-GIT_MIN = (2, 31)
+GIT_MIN = (2, 38)
+"""The first with `merge-tree --write-tree`, by which a rebase is tried without a checkout."""
 DISK_BYTES_MIN = 1 << 30
 ANSWER_S_MAX = 15
 
@@ -82,11 +83,11 @@ async def _python() -> str:
 async def _git(repo: Path | None) -> str:
     program = shutil.which("git")
     if program is None:
-        raise _Wrong("there is no program `git`", "Install git 2.31 or newer.")
+        raise _Wrong("there is no program `git`", "Install git 2.38 or newer.")
     printed = (await _run_git(None, "version")).stdout.strip()
     found = re.search(r"(\d+)\.(\d+)", printed)
     if found is None or (int(found[1]), int(found[2])) < GIT_MIN:
-        raise _Wrong(f"{printed or program} is too old", "Install git 2.31 or newer.")
+        raise _Wrong(f"{printed or program} is too old", "Install git 2.38 or newer.")
     identity = await _run_git(repo, "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
     if identity.returncode:
         raise _Wrong(

@@ -514,19 +514,12 @@ def test_the_tree_in_the_architecture_is_the_tree() -> None:
     found = re.search(r"## The tree\n\n```text\n(.*?)```", _text("ARCHITECTURE.md"), re.DOTALL)
     assert found
     named = set(re.findall(r"\w+", found[1]))
-    for folder in (
-        "",
-        "contracts",
-        "engine",
-        "coordinators",
-        "workflows",
-        "activities",
-        "adapters",
-    ):
-        place = ROOT / "worktrain" / folder
+    rooms = ["contracts", "engine", "coordinators", "workflows", "activities", "adapters"]
+    adapters = [path.parent for path in (ROOT / "worktrain/adapters").glob("*/__init__.py")]
+    for place in (ROOT / "worktrain", *(ROOT / "worktrain" / room for room in rooms), *adapters):
         there = {path.stem for path in place.glob("*.py")} - {"__init__"}
         there |= {path.parent.name for path in place.glob("*/__init__.py")}
-        assert there <= named, f"{folder or 'worktrain'}: {sorted(there - named)}"
+        assert there <= named, f"{place.name}: {sorted(there - named)}"
 
 
 # --- hooks ----------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ async def _stand(settings: Settings, part: str, as_json: bool) -> Exit:
     async with access.reach(settings, os.environ) as client:
         name = await client.resolve(part)
         standing = await client.view(name)
-        row = await _row(client, name)
+        row = await client.row(name)
     page = access.page_of(settings, os.environ, name)
     if as_json:
         screen.emit({**facts(name, standing), "ui": page})
@@ -139,14 +139,10 @@ def _running(name: str, view: PipelineView, page: str | None) -> None:
         picture.waits(name, wait)
 
 
-async def _row(client: Client, name: str) -> PipelineRow | None:
-    return next((row for row in await client.pipelines(1000) if row.id == name), None)
-
-
 async def _show(settings: Settings, part: str, as_json: bool) -> Exit:
     async with access.reach(settings, os.environ) as client:
         name = await client.resolve(part)
-        row = await _row(client, name)
+        row = await client.row(name)
         standing = await client.view(name)
         sessions = await client.sessions(name)
         merged = standing.merged_commit if isinstance(standing, PipelineResult) else None

@@ -65,7 +65,7 @@ class MergeRequest(Value):
 class Merged(Value):
     kind: Literal["merged"] = "merged"
     at: CommitRef
-    """What the base branch names now, read back."""
+    """The candidate, read back: the base branch contains it now."""
 
 
 class BaseMoved(Value):

@@ -109,6 +109,8 @@ class SessionState(Value):
     usage: Usage = Usage()
     cost_microdollars: int = 0
     model: str = ""
+    talk: int = 0
+    """Tokens of the conversation, as the newest model call counted them."""
     blocks: int = 0
     """Refused complete_step calls in a row."""
     reminders: int = 0

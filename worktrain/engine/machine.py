@@ -97,6 +97,7 @@ def _after_turn(
         usage=state.usage + reply.usage,
         cost_microdollars=state.cost_microdollars + reply.cost_microdollars,
         model=reply.model or state.model,
+        talk=reply.usage.total,
     )
     if reply.stop is StopReason.REFUSAL:
         why = f"the model refused to go on at step {current(state).id!r}: {reply.preview}"

@@ -152,7 +152,6 @@ def _block(
                     step=one.step,
                     problems="\n".join(f"- {problem}" for problem in one.problems),
                     tries_left=one.tries_left,
-                    prompt=script.prompts[one.step],
                 ),
                 is_error=True,
             )

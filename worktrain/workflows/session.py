@@ -172,10 +172,13 @@ class SessionWorkflow(Operated):
         return SessionState(request=request, opened=opened)
 
     async def _take_turn(self, turn: TurnRequest) -> TurnTaken:
-        self._now(f"turn {turn.turn}: model {turn.model}")
-        reply = await self._ask(
-            TAKE_TURN, turn, key=str(turn.turn), summary=f"turn {turn.turn}: model {turn.model}"
-        )
+        state = self._state
+        assert state is not None
+        doing = f"turn {turn.turn}: model {turn.model}"
+        self._now(doing)
+        # A summary is fixed before the call: what this one costs is in its result.
+        spent = f"{state.talk / 1000:.0f}k tok, USD {state.cost_microdollars / 1e6:.2f} so far"
+        reply = await self._ask(TAKE_TURN, turn, key=str(turn.turn), summary=f"{doing}, {spent}")
         return TurnTaken(reply=reply)
 
     async def _run_tools(self, groups: tuple[tuple[ToolCall, ...], ...]) -> ToolsRan:

@@ -10,7 +10,7 @@ class Forge(Protocol):
     """Each act is looked for before it is done, so that a second attempt finds the first."""
 
     async def merge(self, request: MergeRequest) -> MergeReply:
-        """Make the base branch name the candidate, if it still names `base.at`; read it back.
+        """Make the base branch contain the candidate, if it still names `base.at`; read it back.
 
         A base branch that already names the candidate is an earlier attempt that succeeded.
         Raises `AdapterError`: auth, unreachable, misconfigured (the base is checked out with
