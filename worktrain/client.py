@@ -115,35 +115,35 @@ class Client:
         number = 1
         while True:
             name = base_id if number == 1 else f"{base_id}.{number}"
-            try:
-                await self._temporal.start_workflow(
-                    "PipelineWorkflow",
-                    PipelineRequest(
-                        pipeline=name,
-                        workspace=workspace,
-                        repo=repo,
-                        task=task,
-                        kind=kind,
-                        model=model,
-                    ),
-                    id=name,
-                    task_queue=self._queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    task_timeout=timedelta(seconds=10),
-                    static_summary=f"{kind}: {task.title}"[:200],
-                    search_attributes=TypedSearchAttributes(
-                        [
-                            _keyword("WtWorkspace", workspace),
-                            _keyword("WtStatus", "running"),
-                        ]
-                    ),
-                )
-            except WorkflowAlreadyStartedError:
-                if await self._running(name):
-                    return Begun(id=name, new=False)
-                number += 1
-            else:
+            number += 1
+            request = PipelineRequest(
+                pipeline=name, workspace=workspace, repo=repo, task=task, kind=kind, model=model
+            )
+            # The store remembers longer than Temporal does, and a name must never come back: what
+            # is stored under it would be taken for the new pipeline's.
+            if await self._store.pipeline(name) is None and await self._began(request):
                 return Begun(id=name, new=True)
+            if await self._running(name):
+                return Begun(id=name, new=False)
+
+    async def _began(self, request: PipelineRequest) -> bool:
+        """Start a pipeline; False when Temporal knows one of that name."""
+        try:
+            await self._temporal.start_workflow(
+                "PipelineWorkflow",
+                request,
+                id=request.pipeline,
+                task_queue=self._queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                task_timeout=timedelta(seconds=10),
+                static_summary=f"{request.kind}: {request.task.title}"[:200],
+                search_attributes=TypedSearchAttributes(
+                    [_keyword("WtWorkspace", request.workspace), _keyword("WtStatus", "running")]
+                ),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
 
     async def resolve(self, part: str) -> str:
         """The pipeline that a part of an id means; an id of a session is that of its pipeline.
@@ -302,7 +302,12 @@ class Client:
 
     async def _running(self, workflow: str) -> bool:
         handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(workflow)
-        return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        try:
+            return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
 
     async def _exists(self, workflow: str) -> bool:
         try:

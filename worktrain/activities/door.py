@@ -58,7 +58,7 @@ def implements(call: Call[Request, Reply]) -> Callable[[Method], Method]:
         named = wraps(method, assigned=("__doc__", "__name__", "__qualname__", "__module__"))(
             guarded
         )
-        del named.__wrapped__  # type: ignore[attr-defined]
+        del named.__wrapped__
         return cast("Method", activity.defn(name=call.name)(named))
 
     return bind

@@ -67,10 +67,9 @@ class ModelActivities:
         # The API refuses a conversation in which somebody says nothing.
         blocks = reply.blocks or (TextBlock(text="(said nothing)"),)
         answer = converse.answer_of(key, reply)
-        await self._store.add_turn(
+        return await self._store.add_turn(
             key, request, said, Message(role="assistant", blocks=blocks), answer
         )
-        return answer
 
     async def _pin(self, request: TurnRequest) -> Pinned:
         names = (request.script, request.context)

@@ -55,8 +55,9 @@ def _judge(pair: CheckComparison) -> Judgement:
             return Judgement(
                 reasons=(
                     f"{name} could not run: `{candidate.command}` was not found "
-                    f"(exit code {candidate.exit_code}); install what it needs on this machine, "
-                    f"or change `verify` in .worktrain/config.yml",
+                    f"(exit code {candidate.exit_code}); install what it needs on this machine. "
+                    f"To change the command itself, correct .worktrain/config.yml on the base "
+                    f"branch, reject, and run the task again",
                 ),
                 mendable=base.ending is not CheckEnding.MISSING,
             )
@@ -64,7 +65,8 @@ def _judge(pair: CheckComparison) -> Judgement:
             return Judgement(
                 reasons=(
                     f"{name} was still running after {candidate.seconds:.0f} s and was stopped; "
-                    f"raise its timeout_s in .worktrain/config.yml if it needs longer",
+                    f"if it needs longer, raise its timeout_s in .worktrain/config.yml on the base "
+                    f"branch, reject, and run the task again",
                 ),
                 mendable=base.ending is not CheckEnding.TIMED_OUT,
             )

@@ -34,9 +34,11 @@ class Store(Protocol):
 
     async def add_turn(
         self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
-    ) -> None:
+    ) -> TurnReply:
         """Store both messages of a turn and its answer at once. `answer.head` is the id of
-        `reply`; its parent is `said`, whose parent is `request.head`."""
+        `reply`; its parent is `said`, whose parent is `request.head`.
+
+        Answers what stands: of two attempts that were made at the same time, the first's."""
         ...
 
     # Tool calls, named by the message that asked for them and their id.

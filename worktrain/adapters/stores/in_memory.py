@@ -59,14 +59,15 @@ class InMemoryStore:
 
     async def add_turn(
         self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
-    ) -> None:
+    ) -> TurnReply:
         if key in self._answers:
-            return
+            return self._answers[key]
         if request.head is not None:
             self._turn(request.head)
         self._turns[answer.head] = (request, said, reply)
         self._answers[key] = answer
         self._log += turn_lines(self._clock(), request, said, reply, answer)
+        return answer
 
     async def begin_tool(
         self, session: str, head: str, call: str, name: str, preview: str

@@ -139,7 +139,7 @@ class SqlStore:
 
     async def add_turn(
         self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
-    ) -> None:
+    ) -> TurnReply:
         now_s = self._clock()
         before = () if request.head is None else self._branch(request.head)
         row = {
@@ -168,6 +168,7 @@ class SqlStore:
         if is_first and before is not None:
             older = before.messages if isinstance(before, Branch) else ()
             self._keep(answer.head, Branch(request.turn, (*older, said, reply)))
+        return answer if is_first else await self.find_turn(key) or answer
 
     # --- tool calls ------------------------------------------------------------------------
 
