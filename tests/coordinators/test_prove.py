@@ -76,7 +76,7 @@ def test_the_text_is_one_for_one_record_and_readable() -> None:
     read = json.loads(NOTE)
     assert Proof.model_validate(read["proof"]) == proof()
     assert canonical(Proof.model_validate(read["proof"])) == NOTE
-    assert NOTE.endswith("}\n")
+    assert json.dumps(read, indent=1, sort_keys=True, ensure_ascii=False) + "\n" == NOTE
     assert "Grüße → 你好" in NOTE
 
 

@@ -1,11 +1,13 @@
 """A stage for whole pipelines: real processes, real git, real HTTP, a scripted model."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
+from worktrain import access
+from worktrain.cli.standing import facts
+from worktrain.contracts.failure import AdapterError
 from worktrain.demo.play import Stage, model_server, set_up
+from worktrain.settings import load
 
 UNTIL_S_MAX = 150
 """Long enough for a few recoveries of ten seconds each on a busy machine."""
@@ -49,18 +55,25 @@ class Theatre:
         """Run a command with --json and read what it prints."""
         return json.loads(self.worktrain(*arguments, "--json", code=code).stdout)
 
-    def status(self, pipeline: str) -> dict[str, Any]:
-        """How a pipeline stands; every exit code is fine."""
-        return dict(self.json("status", pipeline, code=None))
-
     def until(self, pipeline: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait until the status is as wanted."""
-        deadline = time.monotonic() + UNTIL_S_MAX
+        """Wait until a pipeline stands as wanted, in the words of `status --json`.
+
+        Asked in this process: a new interpreter for each look would be most of the load.
+        """
+        return asyncio.run(self._until(pipeline, true))
+
+    async def _until(self, pipeline: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        settings = load(self.env)
         status: dict[str, Any] = {}
+        deadline = time.monotonic() + UNTIL_S_MAX
         while time.monotonic() < deadline:
-            status = self.status(pipeline)
-            if true(status):
+            # A new connection each time: the server may be one that was just started again.
+            with suppress(AdapterError):
+                async with access.reach(settings, self.env) as client:
+                    status = facts(pipeline, await client.view(pipeline))
+            if status and true(status):
                 return status
+            await asyncio.sleep(0.3)
         raise AssertionError(f"not within {UNTIL_S_MAX} s; last seen: {status}")
 
     def ended(self, pipeline: str) -> dict[str, Any]:
@@ -158,6 +171,14 @@ def proof_of(theatre: Theatre, pipeline: str) -> dict[str, Any]:
 def session_of(scenario: dict[str, Any], name: str) -> dict[str, Any]:
     """One session of a scenario, to be changed in place."""
     return next(session for session in scenario["sessions"] if session["name"] == name)
+
+
+def stopped(scenario: dict[str, Any], session: str, turn: int = 0) -> None:
+    """Make the model fall silent at a turn: for long the first time, not at all when asked again.
+
+    So a test has all the time it needs there, and whatever breaks the silence loses none.
+    """
+    session_of(scenario, session)["turns"][turn] |= {"delay_s": 120, "delay_times": 1}
 
 
 def delayed(seconds: float, only: Sequence[str] = ()) -> Callable[[dict[str, Any]], None]:

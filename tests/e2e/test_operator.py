@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Stager, Theatre, delayed, proof_of, session_of
+from tests.e2e.conftest import Stager, Theatre, delayed, proof_of, session_of, stopped
 
 pytestmark = pytest.mark.e2e
 
@@ -32,19 +32,23 @@ def test_ctrl_c_detaches_and_the_work_goes_on(theatre: Stager) -> None:
     assert stage.ended(pipeline)["ending"] == "merged"
 
 
-def test_pause_resume_steer_and_kill(theatre: Stager) -> None:
-    stage = theatre(delayed(0.4))
+def test_pause_steer_resume_and_kill(theatre: Stager) -> None:
+    def slow(scenario: dict[str, Any]) -> None:
+        session_of(scenario, "discovery")["turns"][0]["delay_s"] = 5
+        stopped(scenario, "shaping")
+
+    stage = theatre(slow)
     pipeline = _begin(stage)
-    stage.until(pipeline, lambda status: status.get("phase") == "discovery")
+    stage.until(pipeline, lambda status: (status.get("running") or {}).get("turn") == 1)
     stage.worktrain("pause", pipeline, code=0)
-    waiting = stage.until(pipeline, lambda status: status["waiting"] is not None)["waiting"]
-    assert waiting["kind"] == "paused"
-    assert stage.worktrain("pause", pipeline).returncode == 1
-    assert stage.worktrain("steer", pipeline, "Mind the tests", code=0).stdout
+    status = stage.until(pipeline, lambda status: status["waiting"] is not None)
+    assert status["waiting"]["kind"] == "paused"
+    again = stage.worktrain("pause", pipeline, code=1)
+    assert "paused" in again.stderr
+    stage.worktrain("steer", pipeline, "Mind the tests", code=0)
     stage.worktrain("resume", pipeline, code=0)
     stage.until(pipeline, lambda status: status.get("phase") == "shaping")
-    log = stage.worktrain("logs", pipeline, code=0).stdout
-    assert "Mind the tests" in log
+    assert "Mind the tests" in stage.worktrain("logs", pipeline, code=0).stdout
     stage.worktrain("kill", pipeline, code=0)
     assert stage.ended(pipeline)["ending"] == "killed"
     assert len(stage.git("worktree", "list").splitlines()) == 1

@@ -376,6 +376,16 @@ def test_each_limit_has_its_ending_whatever_the_reply(
     assert "'first-step'" in command.why
 
 
+def test_tokens_and_cost_of_all_turns_are_added_up() -> None:
+    now = started(limits=Limits(tokens_max=50, cost_usd_max=5.0))
+    bash = call("Bash")
+    for turns in (1, 2):
+        now, command = go(now, taken(bash, usage=Usage(input=20, cache_read=10), cost=70))
+        now, command = go(now, ran(bash))
+        assert (now.usage.total, now.cost_microdollars) == (30 * turns, 70 * turns)
+    assert ended(command) is SessionEnding.TOKEN_LIMIT
+
+
 def test_the_last_step_counts_even_when_it_uses_up_a_limit() -> None:
     _, command = go(started(limits=Limits(turns_max=1)), taken(done()))
     assert ended(command) is SessionEnding.COMPLETED

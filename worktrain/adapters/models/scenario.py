@@ -72,6 +72,8 @@ class Turn(Authored):
     usage: Tokens | None = None
     delay_s: float = Field(default=0, ge=0)
     """Silence before the reply, after its stream has begun."""
+    delay_times: int | None = Field(default=None, ge=1)
+    """How often one and the same request meets the silence; always, when absent."""
     errors: tuple[ApiError, ...] = ()
 
     @model_validator(mode="after")
@@ -178,7 +180,7 @@ def answer(scenario: Scenario, request: ModelRequest, seen: int) -> Scripted:
         blocks=blocks,
         stop=chosen.stop or ("tool_use" if chosen.calls else "end_turn"),
         usage=Usage(**chosen.usage.model_dump()) if chosen.usage else _usage(request, blocks),
-        delay_s=chosen.delay_s,
+        delay_s=chosen.delay_s if seen < (chosen.delay_times or seen + 1) else 0,
     )
 
 
