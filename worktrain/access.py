@@ -23,8 +23,6 @@ from worktrain.contracts.workspace import CommitRef
 from worktrain.settings import Settings, external
 
 NAME_LENGTH_MAX = 100
-NO_SECRETS = ("_ADDRESS", "_NAMESPACE", "_PROFILE", "_FILE", "_BASE_URL", "_MODEL", "_LOG")
-"""Ends of inherited variables whose values may stand in a log; masking them would garble it."""
 DOWN = "run/down"
 """Its time is that of the last `worktrain down`."""
 
@@ -114,15 +112,6 @@ def taken_down_since(settings: Settings, at_s: float) -> bool:
         return (settings.home / DOWN).stat().st_mtime >= at_s
     except FileNotFoundError:
         return False
-
-
-def secrets(settings: Settings) -> list[str]:
-    """What must not stand in any log."""
-    inherited = [
-        value for name, value in settings.inherited.items() if not name.endswith(NO_SECRETS)
-    ]
-    given = [settings.given_key] if settings.given_key else []
-    return [value.get_secret_value() for value in (*inherited, *given)]
 
 
 def operator() -> str:

@@ -21,8 +21,11 @@ KEY_COMMAND_S_MAX = 10
 KEY_BYTES_MAX = 10_000
 INHERITED = ("ANTHROPIC_", "TEMPORAL_")
 """Variables that the SDKs read by themselves; a worker is started with them."""
-SECRET_NAMES = ("KEY", "TOKEN", "AUTH", "HEADER", "META", "DATA")
-"""Parts of the names of those whose values are secret: an address or a namespace is not."""
+NO_SECRETS = (
+    *("_ADDRESS", "_BASE_URL", "_ENDPOINT", "_SERVER_NAME", "_NAMESPACE", "_PROFILE"),
+    *("_MODEL", "_LOG", "_FILE", "_PATH", "_DIR"),
+)
+"""Ends of the names of those whose values may stand in a log: masking them would garble it."""
 
 DRIVERS = {"sqlite://": "sqlite+aiosqlite://", "postgresql://": "postgresql+psycopg://"}
 """Store addresses as people write them, and as the store's driver wants them."""
@@ -130,15 +133,12 @@ class Settings(BaseModel):
 
     @property
     def known_secrets(self) -> tuple[str, ...]:
-        """The values that no log may show, as far as they are known without fetching a key."""
-        values = [
-            value
-            for name, value in self.inherited.items()
-            if any(part in name for part in SECRET_NAMES) and not name.endswith("_PATH")
-        ]
-        if self.given_key is not None:
-            values.append(self.given_key)
-        return tuple(value.get_secret_value() for value in values)
+        """The values that no log may show; the model key as soon as it has been fetched."""
+        key: SecretStr | None = self.__dict__.get("model_key", self.given_key)
+        kept = [value for name, value in self.inherited.items() if not name.endswith(NO_SECRETS)]
+        values = (value.get_secret_value() for value in (*kept, *([key] if key else [])))
+        # For a model of one's own any word is a key; this one stands in most lines of a log.
+        return tuple(value for value in values if value != "worktrain")
 
     def open_home(self) -> Path:
         """The home directory, made for this user alone if it was not there.

@@ -43,9 +43,9 @@ def work(env: Mapping[str, str], began: Callable[[dict[str, Any]], None]) -> Non
     """
     embedded.adopt_lock()
     settings = load(env)
-    key = settings.model_key
-    secrets = [*access.secrets(settings), *([key.get_secret_value()] if key else [])]
-    telemetry.setup("worker", secrets=secrets)
+    # Fetched first, so that the log masks it.
+    _ = settings.model_key
+    telemetry.setup("worker", secrets=settings.known_secrets)
     if external(env) is None:
         embedded.start_server(settings)
     asyncio.run(_serve(settings, env, began))

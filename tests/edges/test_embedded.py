@@ -20,6 +20,8 @@ from temporalio.client import Client
 from worktrain import embedded
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.embedded import Process, down, ensure, start_server, status, stop_server
+from worktrain.embedded.processes import LOG_BYTES_MAX, Role
+from worktrain.embedded.supervisor import Watch
 from worktrain.settings import Settings, load
 
 WORKER = """
@@ -348,7 +350,7 @@ def test_a_stale_name_beside_a_held_lock_is_not_signalled_either(
     home: Path, innocent: "subprocess.Popen[bytes]"
 ) -> None:
     settings = load({"WORKTRAIN_HOME": str(home)})
-    role = embedded._Role("server", settings)
+    role = Role("server", settings)
     with role.taken() as lock:
         assert lock is not None
         (home / "run" / "server.json").write_text(Process(pid=innocent.pid).model_dump_json())
@@ -358,21 +360,23 @@ def test_a_stale_name_beside_a_held_lock_is_not_signalled_either(
 
 
 def test_a_log_is_kept_small_while_it_is_written_to(home: Path) -> None:
-    log = home / "server.log"
+    settings = load({"WORKTRAIN_HOME": str(home)})
+    settings.open_home()
+    log = home / "logs" / "server.log"
     with log.open("ab") as writer:
-        writer.write(b"x" * (embedded.LOG_BYTES_MAX + 1))
+        writer.write(b"x" * (LOG_BYTES_MAX + 1))
         writer.flush()
-        embedded._bound(log)
+        Role("server", settings).bound_log()
         writer.write(b"more")
         writer.flush()
     assert log.read_bytes() == b"more"
-    assert log.with_suffix(".log.1").stat().st_size == embedded.LOG_BYTES_MAX + 1
+    assert log.with_suffix(".log.1").stat().st_size == LOG_BYTES_MAX + 1
 
 
 def test_what_dies_is_started_again_ever_more_patiently(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    role = embedded._Role("worker", load({"WORKTRAIN_HOME": str(home)}))
+    role = Role("worker", load({"WORKTRAIN_HOME": str(home)}))
 
     def launch() -> "subprocess.Popen[bytes] | None":
         with role.taken() as lock:
@@ -381,7 +385,7 @@ def test_what_dies_is_started_again_ever_more_patiently(
         child.wait()
         return child
 
-    watch = embedded._Watch(role, launch)
+    watch = Watch(role, launch)
     with caplog.at_level(logging.WARNING):
         until(lambda: (watch.look(), len(caplog.records) == 2)[1])  # type: ignore[func-returns-value]
     pauses = [vars(record)["again_in_s"] for record in caplog.records]

@@ -182,10 +182,24 @@ def test_what_no_log_may_show_is_the_keys_and_not_the_addresses(tmp_path: Path) 
         ANTHROPIC_BASE_URL="http://model",
         TEMPORAL_API_KEY="key-of-temporal",
         TEMPORAL_TLS_CLIENT_KEY_PATH="/path/of/a/key",
+        TEMPORAL_ADDRESS="temporal.example:7233",
         TEMPORAL_NAMESPACE="worktrain",
+        TEMPORAL_GRPC_META_TEMPORAL_NAMESPACE="worktrain",
+        TEMPORAL_TLS_SERVER_NAME="temporal.example",
+        TEMPORAL_GRPC_META_AUTHORIZATION="key-of-a-proxy",
+        ANTHROPIC_WORK_SECRET="key-without-the-word",
+        ANTHROPIC_AUTH_TOKEN="worktrain",
         WORKTRAIN_MODEL_KEY="key-of-ours",
     )
-    assert set(settings.known_secrets) == {"key-of-the-sdk", "key-of-temporal", "key-of-ours"}
+    keys = {"key-of-the-sdk", "key-of-temporal", "key-of-a-proxy", "key-without-the-word"}
+    assert set(settings.known_secrets) == {*keys, "key-of-ours"}
+
+
+def test_a_key_that_was_fetched_is_one_that_no_log_may_show(tmp_path: Path) -> None:
+    settings = at(tmp_path, f"model_key: 'cmd:echo {KEY}'")
+    assert not settings.known_secrets
+    assert settings.model_key is not None
+    assert KEY in settings.known_secrets
 
 
 def test_a_fingerprint_changes_with_whatever_a_worker_inherits(tmp_path: Path) -> None:

@@ -252,7 +252,20 @@ def test_the_answer_reaches_the_agent_and_work_goes_on() -> None:
     told = asked(command).say
     assert CallAnswered(call="i1", word="answer", text="The first.") in told
     assert Steer(text="and hurry", by="ada") in told
-    assert any(isinstance(one, StepBlocked) and one.call == "c2" for one in told)
+    assert CallAnswered(call="c2", word="unread", is_error=True) in told
+
+
+def test_a_claim_made_before_the_operators_words_were_read_is_made_again() -> None:
+    claim = call("complete_step", "c1", notes=NOTES)
+    now, command = go(started(), taken(claim), "stop, use the other file")
+    told = asked(command).say
+    assert told[0] == Steer(text="stop, use the other file", by="ada")
+    assert told[1] == CallAnswered(call="c1", word="unread", is_error=True)
+    assert now.step == 0
+    assert now.blocks == 0
+    _, command = go(now, taken(claim))
+    assert isinstance(command, Finish)
+    assert command.ending is SessionEnding.COMPLETED
 
 
 def test_two_questions_of_one_reply_have_two_ids() -> None:
@@ -475,6 +488,9 @@ class Talk:
         self.asked = 0
         self.accepted = 0
         self.worked_s = 0.0
+        self.steered = False
+        self.unread = False
+        """Whether the operator said something that the last claim did not take into account."""
         self.prompted: list[str] = []
 
     def advance(self, event: SessionEvent, steers: list[str]) -> Command:
@@ -490,7 +506,9 @@ class Talk:
         assert (replayed.model_dump_json(), again) == (after.model_dump_json(), command)
         assert COMMAND.validate_json(COMMAND.dump_json(command)) == command
         self.state = after
+        self.unread = self.steered = self.steered or bool(steers)
         if isinstance(command, AskModel):
+            self.steered = False
             self._hear(command)
         return command
 
@@ -608,7 +626,7 @@ def test_whatever_the_agent_does_the_session_ends_truthfully(
         command = talk.advance(event, data.draw(STEERS))
         settled = wrong is None and not isinstance(command, RunTools | AskOperator)
         if settled:
-            talk.accepted += pending
+            talk.accepted += pending and not talk.unread
             pending = False
         assert len(talk.state.notes) == talk.accepted
     assert isinstance(command, Finish)

@@ -45,9 +45,7 @@ def _understood(error: Exception) -> tuple[str, str, Exit]:
     from worktrain.client import Refused
 
     if isinstance(error, Refused):
-        # Temporal puts the type of the validator's exception before its words.
-        why = str(error).removeprefix("ValueError: ").rstrip(".")
-        return "refused", f"It was not taken: {why}.", Exit.FAILED
+        return "refused", f"It was not taken: {str(error).rstrip('.')}.", Exit.FAILED
     return "defect", _logged(error), Exit.FAILED
 
 
@@ -63,10 +61,10 @@ def _logged(error: Exception) -> str:
 
 
 def _log_file() -> Path:
-    from worktrain import access, telemetry
+    from worktrain import telemetry
     from worktrain.settings import load
 
     settings = load(os.environ)
     path = settings.open_home() / "logs" / "cli.log"
-    telemetry.setup("cli", file=path, secrets=access.secrets(settings))
+    telemetry.setup("cli", file=path, secrets=settings.known_secrets)
     return path

@@ -24,9 +24,15 @@ def absent(value: object) -> bool:
 
 
 class Authored(BaseModel):
-    """Something that a person or a model wrote: an unknown key is a mistake, not a surprise."""
+    """Something that a person or a model wrote: an unknown key in it is a mistake.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    It is refused where it is read (`engine.parse`, `engine.contracts_check`). Once accepted it is
+    a value like any other, which a history may hold with fields of a later version.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", json_schema_extra={"additionalProperties": False}
+    )
 
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]

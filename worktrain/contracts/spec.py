@@ -63,7 +63,8 @@ class Plan(Value):
 class Words(Authored):
     """What every session says to a model, whatever its spec: `workflow_specs/prompts/session.yaml`.
 
-    Each is a template; the names in double braces are filled by `engine.prompt`.
+    Each is a template; the names in double braces are filled by `engine.prompt`. Running sessions
+    have them pinned: a later one needs a default.
     """
 
     base: str
@@ -81,6 +82,7 @@ class Words(Authored):
     cut_off: str
     not_run: str
     one_step: str
+    unread: str
     noted: str
     answer: str
     steer: str

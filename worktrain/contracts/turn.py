@@ -177,7 +177,7 @@ class CallAnswered(Value):
 
     kind: Literal["answered"] = "answered"
     call: str
-    word: Literal["not_run", "one_step", "noted", "answer"]
+    word: Literal["not_run", "one_step", "unread", "noted", "answer"]
     text: str = ""
     is_error: bool = False
 

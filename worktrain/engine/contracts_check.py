@@ -149,7 +149,7 @@ def _validated(
     model: type[Authored], raw: Mapping[str, Any], where: str
 ) -> Authored | tuple[str, ...]:
     try:
-        value = model.model_validate(raw)
+        value = model.model_validate(raw, extra="forbid")
     except ValidationError as error:
         found = error.errors(include_url=False)
         # pydantic counts only the members that are right, and calls the list too short for it.

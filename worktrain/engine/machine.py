@@ -31,6 +31,7 @@ from worktrain.contracts.turn import (
     NearLimit,
     Reminder,
     Say,
+    Steer,
     StepAccepted,
     StepBlocked,
     StepPrompt,
@@ -157,6 +158,9 @@ def _settle(state: SessionState, worked_s: float) -> tuple[SessionState, Command
             if question:
                 return state, AskOperator(question=question)
             answer: Say = CallAnswered(call=call.id, word="noted")
+        elif any(isinstance(one, Steer) for one in state.say):
+            # A step that was claimed before the operator's words were read is not done.
+            answer = CallAnswered(call=call.id, word="unread", is_error=True)
         else:
             state, decided = _decide_step(state, call)
             if isinstance(decided, Finish):

@@ -50,7 +50,7 @@ def read(text: str, model: type[M], name: str) -> M:
     """
     built = _build(_compose(text, name), name)
     try:
-        return model.model_validate_json(json.dumps(built.data), strict=True)
+        return model.model_validate_json(json.dumps(built.data), strict=True, extra="forbid")
     except ValidationError as error:
         schema = model.model_json_schema()
         found = [_explain(details, built, schema, name) for details in error.errors()]

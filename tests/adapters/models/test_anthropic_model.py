@@ -15,9 +15,11 @@ import httpx2
 import pytest
 import uvicorn
 
-from worktrain.adapters.models.anthropic import AnthropicModel, body, connect, retry_after_s
+from worktrain.adapters.models.anthropic import AnthropicModel, body, connect
+from worktrain.adapters.models.failures import retry_after_s
+from worktrain.adapters.models.messages_rules import problem
 from worktrain.adapters.models.scenario import Scenario
-from worktrain.adapters.models.scripted_http import app, problem
+from worktrain.adapters.models.scripted_http import app
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.turn import (
     Message,

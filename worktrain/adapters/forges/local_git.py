@@ -50,7 +50,7 @@ class LocalGitForge:
     async def attach_note(self, repo: str, base: Base, commit: str, text: str) -> str:
         found = await Repository.find(self._git, repo)
         doing = f"Attaching the proof to {commit}"
-        content = text.encode("utf-8", "surrogatepass")
+        content = text.encode("utf-8", "surrogateescape")
         async with found.exclusive("remote"):
             if await self._note(found, NOTES, commit) != content:
                 blob = await self._git.run(
@@ -88,7 +88,7 @@ class LocalGitForge:
                     note = await self._note(found, _notes_of(remote), commit)
             except AdapterError:
                 return None
-        return None if note is None else note.decode("utf-8", "surrogatepass")
+        return None if note is None else note.decode("utf-8", "surrogateescape")
 
     # --- branches ------------------------------------------------------------------------
 

@@ -6,14 +6,11 @@ The SDK is imported when it is first needed: it costs more than a second of CPU.
 import asyncio
 import json
 import logging
-import math
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from worktrain.adapters.models.failures import causes_of, failure, line_of, retry_after_s, told
 from worktrain.adapters.models.prices import cost_microdollars
 from worktrain.contracts.base import JsonObject
 from worktrain.contracts.failure import AdapterError, FailureKind
@@ -29,7 +26,6 @@ from worktrain.contracts.turn import (
     ToolUseBlock,
     Usage,
 )
-from worktrain.contracts.workspace import CONFIG_PATH
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -50,18 +46,12 @@ def connect(api_key: str | None = None, base_url: str | None = None) -> "AsyncAn
 
     try:
         return AsyncAnthropic(api_key=api_key or None, base_url=base_url or None, max_retries=0)
-    except AnthropicError as error:
-        raise _told(
-            FailureKind.AUTH,
-            "Setting up the model client",
-            f"no usable credentials were found ({_line(str(error))})",
-        ) from error
-    except InvalidURL as error:
-        raise _told(
-            FailureKind.MISCONFIGURED,
-            "Setting up the model client",
-            f"its base URL is not a URL ({_line(str(error))})",
-        ) from error
+    except (AnthropicError, InvalidURL) as error:
+        no_url = isinstance(error, InvalidURL)
+        kind = FailureKind.MISCONFIGURED if no_url else FailureKind.AUTH
+        what = "its base URL is not a URL" if no_url else "no usable credentials were found"
+        why = f"{what} ({line_of(str(error))})"
+        raise told(kind, "Setting up the model client", why) from error
 
 
 class AnthropicModel:
@@ -101,7 +91,7 @@ class AnthropicModel:
             if not watchdog.expired():
                 raise
             if not answer.complete:
-                raise _told(
+                raise told(
                     FailureKind.STALLED, attempt, f"nothing was heard for {self._idle_s:g} s"
                 ) from error
         except (
@@ -113,7 +103,7 @@ class AnthropicModel:
             if not answer.complete:
                 failure = self._failure(error, attempt)
                 # A cause is written down with its failure, and some name the offending header.
-                leaks = any(secret in _causes(error) for secret in self._secrets())
+                leaks = any(secret in causes_of(error) for secret in self._secrets())
                 raise failure from (None if leaks else error)
         return answer.reply(request)
 
@@ -121,7 +111,7 @@ class AnthropicModel:
         import anthropic
         import httpx2
 
-        causes = _causes(error)
+        causes = causes_of(error)
         if isinstance(error, anthropic.APIStatusError):
             return failure(
                 attempt,
@@ -135,10 +125,10 @@ class AnthropicModel:
         if isinstance(error, httpx2.HTTPError | UnicodeDecodeError | anthropic.APIConnectionError):
             if "header value" in causes:
                 what = "the key has a character that no header may carry, perhaps a line end"
-                return _told(FailureKind.AUTH, attempt, what)
+                return told(FailureKind.AUTH, attempt, what)
             what = f"the connection failed ({self._redacted(causes)})"
-            return _told(FailureKind.UNREACHABLE, attempt, what)
-        return _told(FailureKind.AUTH, attempt, "there is no key to show")
+            return told(FailureKind.UNREACHABLE, attempt, what)
+        return told(FailureKind.AUTH, attempt, "there is no key to show")
 
     def _secrets(self) -> tuple[str, ...]:
         known = (self._client.api_key, self._client.auth_token)
@@ -238,7 +228,7 @@ def stop_of(raw: str | None, blocks: tuple[Block, ...], attempt: str) -> StopRea
     Raises `AdapterError`: context_too_long.
     """
     if raw == "model_context_window_exceeded":
-        raise _told(FailureKind.CONTEXT_TOO_LONG, attempt, "the model's context window was full")
+        raise told(FailureKind.CONTEXT_TOO_LONG, attempt, "the model's context window was full")
     stop = STOPS.get(raw or "", StopReason.END_TURN)
     if stop in (StopReason.END_TURN, StopReason.TOOL_USE):
         calls = any(isinstance(block, ToolUseBlock) for block in blocks)
@@ -264,7 +254,7 @@ class _Answer:
         try:
             return self._fold(json.loads(data)) if data else "ping"
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._unreadable(f"an event was {_line(self._redacted(data), 80)!r}") from error
+            raise self._unreadable(f"an event was {line_of(self._redacted(data), 80)!r}") from error
 
     def _fold(self, event: JsonObject) -> str:
         match event["type"]:
@@ -368,7 +358,7 @@ class _Answer:
             raise self._unreadable("a tool call has no name, or no object as input") from error
 
     def _unreadable(self, what: str) -> AdapterError:
-        return _told(FailureKind.UNREACHABLE, self._attempt, f"the reply could not be read: {what}")
+        return told(FailureKind.UNREACHABLE, self._attempt, f"the reply could not be read: {what}")
 
 
 def _without_lone_surrogates(block: JsonObject) -> JsonObject:
@@ -379,126 +369,3 @@ def _without_lone_surrogates(block: JsonObject) -> JsonObject:
     except UnicodeEncodeError:
         return cast(JsonObject, json.loads(text.encode(errors="replace")))
     return block
-
-
-# --- what goes wrong -----------------------------------------------------------------------
-
-BY_STATUS: Mapping[int, FailureKind] = {
-    400: FailureKind.INVALID,
-    401: FailureKind.AUTH,
-    402: FailureKind.AUTH,
-    403: FailureKind.AUTH,
-    404: FailureKind.NOT_FOUND,
-    408: FailureKind.UNREACHABLE,
-    409: FailureKind.UNREACHABLE,
-    413: FailureKind.CONTEXT_TOO_LONG,
-    422: FailureKind.INVALID,
-    429: FailureKind.RATE_LIMITED,
-    499: FailureKind.UNREACHABLE,
-    500: FailureKind.OVERLOADED,
-    502: FailureKind.UNREACHABLE,
-    503: FailureKind.OVERLOADED,
-    504: FailureKind.UNREACHABLE,
-    529: FailureKind.OVERLOADED,
-}
-
-BY_TYPE: Mapping[str, FailureKind] = {
-    "invalid_request_error": FailureKind.INVALID,
-    "authentication_error": FailureKind.AUTH,
-    "billing_error": FailureKind.AUTH,
-    "permission_error": FailureKind.AUTH,
-    "not_found_error": FailureKind.NOT_FOUND,
-    "request_too_large": FailureKind.CONTEXT_TOO_LONG,
-    "rate_limit_error": FailureKind.RATE_LIMITED,
-    "timeout_error": FailureKind.UNREACHABLE,
-    "conflict_error": FailureKind.UNREACHABLE,
-    "api_error": FailureKind.OVERLOADED,
-    "overloaded_error": FailureKind.OVERLOADED,
-}
-"""Errors that arrive in the middle of a stream have a type, and no status."""
-
-# Anthropic's own two sentences, then vLLM's, llama.cpp's and Ollama's.
-TOO_LONG = re.compile(
-    r"prompt is too long|exceed context limit|maximum context length|exceed_context_size"
-    r"|exceeds the (available )?context|context (length|window) exceeded",
-    re.IGNORECASE,
-)
-UNPAID = re.compile(r"credit balance|spend limit|usage limits?\b|billing", re.IGNORECASE)
-
-HELP: Mapping[FailureKind, str] = {
-    FailureKind.RATE_LIMITED: "it is tried again when the server allows it; fewer sessions at "
-    "once or a higher limit of the account would help",
-    FailureKind.OVERLOADED: "it is tried again in a while",
-    FailureKind.UNREACHABLE: "it is tried again in a while; if that does not help, check the "
-    "network, the server and ANTHROPIC_BASE_URL",
-    FailureKind.STALLED: "it is tried again",
-    FailureKind.AUTH: "set ANTHROPIC_API_KEY to a valid key that may use this model (for a server "
-    "of your own any text will do), restart the worker and resume",
-    FailureKind.NOT_FOUND: f"name a model that this server has under `models` in {CONFIG_PATH}, "
-    "or correct ANTHROPIC_BASE_URL, and resume",
-    FailureKind.MISCONFIGURED: "correct ANTHROPIC_BASE_URL",
-    FailureKind.CONTEXT_TOO_LONG: "give the session a smaller task, or a model with a larger "
-    f"context window under `models` in {CONFIG_PATH}",
-    FailureKind.INVALID: "the same request would be refused again: please report this sentence",
-}
-
-
-def failure(
-    attempt: str,
-    status: int,
-    error_type: str,
-    message: str,
-    retry_after: float | None = None,
-) -> AdapterError:
-    """What an error of the Messages API means. Status 200 is an error inside a stream."""
-    kind = BY_TYPE.get(error_type) if status < 400 else BY_STATUS.get(status)
-    if kind is None:
-        kind = FailureKind.INVALID if 400 <= status < 500 else FailureKind.OVERLOADED
-    if kind in (FailureKind.INVALID, FailureKind.OVERLOADED) and TOO_LONG.search(message):
-        kind = FailureKind.CONTEXT_TOO_LONG
-    what = f"the answer was {' '.join(filter(None, (str(status), error_type)))}: {_line(message)}"
-    if kind is FailureKind.INVALID and UNPAID.search(message):
-        kind = FailureKind.AUTH
-    if kind is FailureKind.AUTH and (status == 402 or UNPAID.search(message)):
-        help_ = "add credit or raise the spend limit of the account, then resume"
-        return AdapterError(kind, f"{attempt} failed: {what}; {help_}.")
-    return _told(kind, attempt, what, retry_after)
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The wait that a server asks for, in seconds from now, at most a day."""
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            seconds = float(milliseconds) / 1000
-        elif not (value := headers.get("retry-after", "").strip()):
-            return None
-        elif value[0].isdigit():
-            seconds = float(value)
-        else:
-            at = parsedate_to_datetime(value)
-            seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    except ValueError:
-        return None
-    return min(max(seconds, 0.0), 86_400.0) if math.isfinite(seconds) else None
-
-
-def _told(
-    kind: FailureKind, attempt: str, what: str, retry_after: float | None = None
-) -> AdapterError:
-    return AdapterError(kind, f"{attempt} failed: {what}; {HELP[kind]}.", retry_after)
-
-
-def _causes(error: BaseException) -> str:
-    """All that an error and its causes say."""
-    said: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        said.append(str(cause).strip(" ."))
-        cause = cause.__cause__
-    return ": ".join(dict.fromkeys(filter(None, said)))
-
-
-def _line(text: str, chars_max: int = 300) -> str:
-    """One line of a text from outside, without anything that looks like a key."""
-    line = re.sub(r"(sk-|Bearer )[\w.~+/=-]{4,}", r"\1[key]", " ".join(text.split()))
-    return line if len(line) <= chars_max else line[: chars_max - 1] + "…"

@@ -111,7 +111,8 @@ class Scenario(Authored):
 def load(path: Path) -> Scenario:
     """Read a scenario file. Raises `AdapterError`: misconfigured, naming the place."""
     try:
-        return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Scenario.model_validate(read, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc'])) or 'the top'}: {first['msg']}"

@@ -4,7 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from worktrain.adapters.models.anthropic import failure, stop_of
+from worktrain.adapters.models.anthropic import stop_of
+from worktrain.adapters.models.failures import failure
 from worktrain.adapters.models.prices import cost_microdollars
 from worktrain.adapters.models.scenario import Refused, Scenario, answer, fingerprint
 from worktrain.contracts.turn import ModelReply, ModelRequest
