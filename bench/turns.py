@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import Client as Temporal
 from temporalio.worker import Worker
@@ -24,14 +25,13 @@ from temporalio.worker import Worker
 from bench.bare import BareLoop, empty_model, empty_tool
 from worktrain import embedded, wiring
 from worktrain.adapters.forges.in_memory import InMemoryForge
-from worktrain.adapters.models.scenario import Scenario
-from worktrain.adapters.models.scripted import ScriptedModel
 from worktrain.adapters.shells.scripted import ScriptedShell
 from worktrain.adapters.stores.sql import SqlStore
 from worktrain.adapters.workspaces.in_memory import InMemoryRepository, InMemoryWorkspaces
 from worktrain.client import connect
 from worktrain.contracts.session import SessionRequest, SessionStart
 from worktrain.contracts.task import Task
+from worktrain.contracts.turn import ModelReply, ModelRequest, StopReason, ToolUseBlock, Usage
 from worktrain.contracts.workspace import Limits, ModelNames, SandboxRules
 from worktrain.settings import load
 
@@ -52,23 +52,44 @@ class Cost:
     bytes: float
 
 
-def scenario(turns: int) -> Scenario:
-    """Read a small file `turns - 2` times, then finish both steps of a session."""
-    read = {"calls": [{"tool": "Read", "input": {"filePath": "small.txt"}}]}
-    notes = "Read the small file as often as the benchmark asked for, and nothing else happened."
-    handoff = {
-        "kind": "wr.discovery_handoff",
-        "selectedDirection": "None.",
-        "confidenceBand": "high",
-    }
-    done = [{"notes": notes}, {"artifacts": [handoff]}]
-    ends = [{"calls": [{"tool": "complete_step", "input": claim}]} for claim in done]
-    return Scenario.model_validate(
-        {"sessions": [{"name": "bench", "match": "bench", "turns": [read] * (turns - 2) + ends}]}
+class EmptyModel:
+    """A model that costs nothing: reads a small file `turns - 2` times, then ends both steps."""
+
+    def __init__(self, turns: int) -> None:
+        handoff = {
+            "kind": "wr.discovery_handoff",
+            "selectedDirection": "None.",
+            "confidenceBand": "high",
+        }
+        notes = "Read the small file as often as the benchmark asked for, and nothing else."
+        self._turns = turns
+        self._read = _calling("Read", {"filePath": "small.txt"})
+        self._ends = (
+            _calling("complete_step", {"notes": notes}),
+            _calling("complete_step", {"artifacts": [handoff]}),
+        )
+
+    async def reply(self, request: ModelRequest, progress: Callable[[str], None]) -> ModelReply:
+        turn = len(request.messages) // 2
+        left = self._turns - turn
+        return self._read if left > 2 else self._ends[2 - left]
+
+
+def _calling(tool: str, given: dict[str, Any]) -> ModelReply:
+    return ModelReply(
+        blocks=(ToolUseBlock(id="toolu_0123456789abcdefghijkl", name=tool, input=given),),
+        stop=StopReason.TOOL_USE,
+        usage=Usage(input=12, output=300, cache_read=12_000, cache_write=400),
+        model="claude-sonnet-5-5",
+        cost_microdollars=9_000,
     )
 
 
-def request(name: str) -> SessionStart:
+def request(home: Path, name: str) -> SessionStart:
+    """A session, and the small file in the place of its worktree."""
+    root = home / "worktrees" / name
+    root.mkdir(parents=True)
+    (root / "small.txt").write_text("small\n")
     return SessionStart(
         request=SessionRequest(
             session=name,
@@ -78,10 +99,10 @@ def request(name: str) -> SessionStart:
             repo="memory",
             base=BASE,
             at=BASE,
-            branch="bench",
+            branch=None,
             task=Task(source="typed", title="bench"),
             sections=(),
-            limits=Limits(turns_max=2000),
+            limits=Limits(turns_max=2000, tokens_max=10**9, cost_usd_max=1e6),
             models=ModelNames(),
             model=None,
             sandbox=SandboxRules(),
@@ -138,7 +159,7 @@ async def compare(temporal: Temporal, home: Path, server_pid: int, turns: int) -
     bare: list[Cost] = []
     ours: list[Cost] = []
     async with AsyncExitStack() as stack:
-        store = await SqlStore.open(f"sqlite+aiosqlite:///{home}/bench-{turns}.db")
+        store = await SqlStore.open(f"sqlite:///{home}/bench-{turns}.db")
         stack.push_async_callback(store.close)
         shell = ScriptedShell([])
 
@@ -148,7 +169,7 @@ async def compare(temporal: Temporal, home: Path, server_pid: int, turns: int) -
         repositories = {"memory": InMemoryRepository({"small.txt": "small\n"})}
         reached = wiring.Outside(
             store=store,
-            model=ScriptedModel(scenario(turns)),
+            model=EmptyModel(turns),
             workspaces=InMemoryWorkspaces(repositories),
             forge=InMemoryForge(repositories),
             choose_shell=choose,
@@ -183,7 +204,7 @@ async def compare(temporal: Temporal, home: Path, server_pid: int, turns: int) -
                     server_pid,
                     turns,
                     lambda name: temporal.execute_workflow(
-                        "SessionWorkflow", request(name), id=name, task_queue=queue
+                        "SessionWorkflow", request(home, name), id=name, task_queue=queue
                     ),
                 )
             )

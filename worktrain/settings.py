@@ -27,9 +27,6 @@ NO_SECRETS = (
 )
 """Ends of the names of those whose values may stand in a log: masking them would garble it."""
 
-DRIVERS = {"sqlite://": "sqlite+aiosqlite://", "postgresql://": "postgresql+psycopg://"}
-"""Store addresses as people write them, and as the store's driver wants them."""
-
 
 def _reference(text: str) -> str:
     kind, _, rest = text.partition(":")
@@ -50,9 +47,6 @@ def _web_address(text: str) -> str:
 def _store_address(text: str) -> str:
     if "://" not in text:
         raise ValueError("an address like sqlite:////path/file.db or postgresql://... is wanted")
-    for written, meant in DRIVERS.items():
-        if text.startswith(written):
-            return meant + text.removeprefix(written)
     return text
 
 

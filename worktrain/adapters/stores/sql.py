@@ -9,12 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL, Connection, Row, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, Connection, Row
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from worktrain.adapters.stores import tables
 from worktrain.adapters.stores.in_memory import (
@@ -26,6 +25,7 @@ from worktrain.adapters.stores.in_memory import (
     turn_lines,
     unknown_message,
 )
+from worktrain.adapters.stores.lanes import Lane, Work, lanes, place_of, target_of
 from worktrain.adapters.stores.migrations import bring_to_head
 from worktrain.contracts.base import digest
 from worktrain.contracts.failure import AdapterError, FailureKind
@@ -35,12 +35,9 @@ from worktrain.contracts.session import SessionClosed, SessionOpened, SessionReq
 from worktrain.contracts.turn import Message, TurnReply, TurnRequest, Usage
 
 BRANCHES_KEPT_MAX = 128
-BUSY_MS_MAX = 10_000
-CONNECTIONS_MAX = 8
 LAST_CHARACTER = "\U0010ffff"
 
 Answer = TypeVar("Answer")
-Work = Callable[[Connection], Answer]
 
 
 class Branch(NamedTuple):
@@ -73,11 +70,11 @@ class SqlStore:
         `url` is `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
         Raises `AdapterError`: misconfigured, unreachable, disk_full.
         """
-        target = _target(url)
+        target = target_of(url)
         with _told("Opening the store", target):
-            writer, reader = _lanes(target)
+            writer, reader = lanes(target)
             try:
-                await bring_to_head(writer.engine, _place(target))
+                await bring_to_head(writer, target, place_of(target))
             except BaseException:
                 await writer.close()
                 await reader.close()
@@ -121,7 +118,7 @@ class SqlStore:
             lambda connection: connection.execute(tables.TRANSCRIPT, {"head": head}).all(),
         )
         if not rows:
-            raise unknown_message(head, _place(self._url))
+            raise unknown_message(head, place_of(self._url))
         messages = tuple(
             Message.model_validate_json(content)
             for _, said, reply in rows
@@ -158,7 +155,7 @@ class SqlStore:
             if before is None:
                 asked = {"id": request.head}
                 if connection.scalar(tables.TURN_NUMBER, asked) is None:
-                    raise unknown_message(str(request.head), _place(self._url))
+                    raise unknown_message(str(request.head), place_of(self._url))
             if connection.execute(self._writes.add_turn, row).rowcount != 1:
                 return False
             self._append(connection, turn_lines(now_s, request, said, reply, answer))
@@ -365,7 +362,7 @@ class SqlStore:
 
         return await self._run(self._reader, doing, without_transaction)
 
-    async def _run(self, lane: "Lane", doing: str, work: Work[Answer]) -> Answer:
+    async def _run(self, lane: Lane, doing: str, work: Work[Answer]) -> Answer:
         # Shielded, because SQLAlchemy throws away a connection whose user was cancelled.
         task = asyncio.create_task(lane.run(work))
         self._running.add(task)
@@ -396,143 +393,6 @@ class SqlStore:
         self._branches[head] = branch
         if len(self._branches) > BRANCHES_KEPT_MAX:
             self._branches.popitem(last=False)
-
-
-# --- connections -----------------------------------------------------------------------------
-
-
-class Lane(Protocol):
-    """Where work on a connection is done."""
-
-    engine: AsyncEngine
-
-    async def run(self, work: Work[Answer]) -> Answer: ...
-    async def close(self) -> None: ...
-
-
-class KeptConnection:
-    """One connection, used in turn. SQLite has one writer at a time anyway, and a connection
-    that goes through a pool costs more than the statement it is wanted for."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
-        self._connection: AsyncConnection | None = None
-        self._turn = asyncio.Lock()
-
-    async def run(self, work: Work[Answer]) -> Answer:
-        async with self._turn:
-            if self._connection is None:
-                self._connection = await self.engine.connect()
-            return await self._connection.run_sync(work)
-
-    async def close(self) -> None:
-        async with self._turn:
-            if self._connection is not None:
-                await self._connection.close()
-                self._connection = None
-            await self.engine.dispose()
-
-
-class PooledConnections:
-    """As many connections as there is work, up to the pool's bound."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
-
-    async def run(self, work: Work[Answer]) -> Answer:
-        async with self.engine.connect() as connection:
-            return await connection.run_sync(work)
-
-    async def close(self) -> None:
-        await self.engine.dispose()
-
-
-def _target(url: str) -> URL:
-    """The URL with the driver that we use, or a sentence on what it should have been."""
-    drivers = {
-        "sqlite": "sqlite+aiosqlite",
-        "postgresql": "postgresql+psycopg",
-        "postgres": "postgresql+psycopg",
-    }
-    wanted = (
-        "write sqlite:///<absolute path of a file> or "
-        "postgresql://<user>:<password>@<host>/<database>."
-    )
-    try:
-        named = make_url(url)
-    except ArgumentError:
-        # The text is not repeated: it may hold a password.
-        said = f"The store could not be opened because its URL is not one: {wanted}"
-        raise AdapterError(FailureKind.MISCONFIGURED, said) from None
-    driver = drivers.get(named.drivername.partition("+")[0])
-    is_a_file = bool(named.database) and named.database != ":memory:"
-    if driver is None or (driver == "sqlite+aiosqlite" and not is_a_file):
-        raise AdapterError(
-            FailureKind.MISCONFIGURED,
-            f"The store {_place(named)} could not be opened because it is neither a SQLite file "
-            f"nor PostgreSQL: {wanted}",
-        )
-    return named.set(drivername=driver)
-
-
-def _lanes(url: URL) -> tuple[Lane, Lane]:
-    """Where to write and where to read."""
-    if url.get_backend_name() == "postgresql":
-        try:
-            engine = create_async_engine(
-                url,
-                pool_size=CONNECTIONS_MAX,
-                max_overflow=0,
-                skip_autocommit_rollback=True,
-                # A database may say SQL_ASCII of itself, and psycopg then answers bytes.
-                connect_args={"client_encoding": "utf8", "connect_timeout": 10},
-            )
-        except ModuleNotFoundError as error:
-            raise AdapterError(
-                FailureKind.MISCONFIGURED,
-                f"The store {_place(url)} could not be opened because {error.name} is not "
-                "installed: install worktrain[postgres].",
-            ) from error
-        reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        return PooledConnections(engine), PooledConnections(reading)
-
-    writing = create_async_engine(url, pool_size=1, pool_reset_on_return=None)
-    reading = create_async_engine(
-        url,
-        pool_size=1,
-        isolation_level="AUTOCOMMIT",
-        pool_reset_on_return=None,
-        skip_autocommit_rollback=True,
-    )
-    event.listen(writing.sync_engine, "connect", _prepare_writer)
-    event.listen(reading.sync_engine, "connect", _prepare)
-    return KeptConnection(writing), KeptConnection(reading)
-
-
-def _prepare(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    try:
-        # FULL: the workflow's history refers to rows, which must not be lost with the power.
-        for pragma in (
-            f"busy_timeout={BUSY_MS_MAX}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        # A pool forgets a connection that could not be prepared, with its file and its thread.
-        cursor.close()
-        connection.close()
-        raise
-    cursor.close()
-
-
-def _prepare_writer(connection: Any, unused: object) -> None:
-    _prepare(connection, unused)
-    # The driver then begins by itself with the first write, in the same trip to its thread. A
-    # transaction that read first and wrote later could find that it is too late to wait.
-    connection.isolation_level = "IMMEDIATE"
 
 
 # --- failures --------------------------------------------------------------------------------
@@ -570,7 +430,7 @@ def _told(doing: str, url: URL) -> Iterator[None]:
         if kind is None:
             raise
         reason = str(cause).partition("\n")[0].rstrip(".")
-        said = f"{doing} in {_place(url)} failed: {ADVICE[kind].format(reason=reason)}."
+        said = f"{doing} in {place_of(url)} failed: {ADVICE[kind].format(reason=reason)}."
         raise AdapterError(kind, said) from error
 
 
@@ -591,15 +451,6 @@ def _kind_of(error: Exception, cause: BaseException | None, url: URL) -> Failure
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)):
         return FailureKind.UNREACHABLE
     return None
-
-
-def _place(url: URL) -> str:
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return url.render_as_string(hide_password=True)
-
-
-# --- rows ------------------------------------------------------------------------------------
 
 
 def _pipeline_row(row: Row[*tuple[Any, ...]]) -> PipelineRow:

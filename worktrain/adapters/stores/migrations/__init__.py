@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, func, inspect, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import URL, Connection, func, inspect, select, text
 
+from worktrain.adapters.stores.lanes import Lane
 from worktrain.contracts.failure import AdapterError, FailureKind
 
 REVISIONS = ("r0001",)
@@ -22,26 +22,26 @@ POLL_S = 0.02
 SCHEMA_LOCK = select(func.pg_advisory_xact_lock(7_305_809_116_202))
 
 
-async def bring_to_head(engine: AsyncEngine, place: str) -> None:
+async def bring_to_head(lane: Lane, url: URL, place: str) -> None:
     """Create or migrate the tables, unless they are as they should be.
 
     `place` names the database in sentences. Raises `AdapterError`: misconfigured (the database
     belongs to a newer version), unreachable (another process holds it for 30 s).
     """
-    if engine.dialect.name == "sqlite":
+
+    def work(connection: Connection) -> None:
+        found = _revision(connection, place)
+        connection.rollback()
+        if found != REVISIONS[-1]:
+            _migrate(connection, place)
+
+    if url.get_backend_name() == "sqlite":
         # The lock covers the first connection too: of four that turned WAL on at the same time
         # in a new file, one failed in 4 of 150 rounds, whatever its busy_timeout.
-        async with _alone(Path(f"{engine.url.database}.lock"), place):
-            await _migrate_if_behind(engine, place)
+        async with _alone(Path(f"{url.database}.lock"), place):
+            await lane.run(work)
     else:
-        await _migrate_if_behind(engine, place)
-
-
-async def _migrate_if_behind(engine: AsyncEngine, place: str) -> None:
-    async with engine.connect() as connection:
-        if await connection.run_sync(_revision, place) != REVISIONS[-1]:
-            await connection.rollback()
-            await connection.run_sync(_migrate, place)
+        await lane.run(work)
 
 
 def _revision(connection: Connection, place: str) -> str | None:
