@@ -75,7 +75,7 @@ async def outside(settings: Settings, stack: AsyncExitStack) -> Outside:
 
 
 def worker(temporal: Temporal, settings: Settings, reached: Outside, queue: str) -> Worker:
-    """A worker for workflows and activities of this host. Limits: reference/temporal, section 11."""
+    """A worker for workflows and activities of this host; what it is tuned to was measured."""
     home = settings.home
     sandboxes = Sandboxes(reached.choose_shell, home / "scratch")
     methods: list[Any] = []

@@ -71,7 +71,9 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("postgresql+psycopg://u:pw@h/db", "postgresql+psycopg://u:pw@h/db"),
     ],
 )
-def test_the_store_is_a_file_in_home_or_what_was_named(tmp_path: Path, given: str, meant: str) -> None:
+def test_the_store_is_a_file_in_home_or_what_was_named(
+    tmp_path: Path, given: str, meant: str
+) -> None:
     settings = at(tmp_path, WORKTRAIN_STORE_URL=given)
     assert settings.store_url == meant.format(home=tmp_path)
     assert "pw@" not in repr(settings)

@@ -238,7 +238,7 @@ class Office:
         """Wait for the end of a pipeline."""
         handle = self.temporal.get_workflow_handle(pipeline, result_type=PipelineResult)
         async with asyncio.timeout(30):
-            result = await handle.result()
+            result: PipelineResult = await handle.result()
         self.ran += [record.session for record in result.phases]
         return result
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from worktrain.activities.sandbox import readable
 from worktrain.adapters import junit
 from worktrain.adapters.shells import Command, CommandResult, Shell
 from worktrain.adapters.workspaces import Workspaces
@@ -93,7 +94,7 @@ async def _check(
             line=command.run,
             cwd=root,
             writable=(root, reports),
-            readable=tuple(Path(path) for path in request.sandbox.read),
+            readable=readable(request.sandbox),
             timeout_s=command.timeout_s,
             env=env,
             network=request.sandbox.network,

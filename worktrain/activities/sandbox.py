@@ -26,3 +26,8 @@ class Sandboxes:
             self._scratch.mkdir(parents=True, exist_ok=True)
             self._proven[rules] = await self._choose(rules, self._scratch)
         return self._proven[rules]
+
+
+def readable(rules: SandboxRules) -> tuple[Path, ...]:
+    """The further paths that commands may read; `~` is the home of whoever runs the worker."""
+    return tuple(Path(path).expanduser() for path in rules.read)

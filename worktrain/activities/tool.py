@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worktrain.activities.door import implements
-from worktrain.activities.sandbox import Sandboxes
+from worktrain.activities.sandbox import Sandboxes, readable
 from worktrain.activities.tools import Tools
 from worktrain.adapters.stores import Store
 from worktrain.contracts.calls import RUN_TOOL
@@ -41,7 +41,7 @@ class ToolActivities:
         tools = Tools(
             shell,
             network=request.sandbox.network,
-            readable=tuple(Path(path).expanduser() for path in request.sandbox.read),
+            readable=readable(request.sandbox),
         )
         output = await tools.run(
             request.name,

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from worktrain.contracts.base import Value
 from worktrain.contracts.failure import AdapterError, FailureKind
-from worktrain.embedded.processes import LOOK_S, START_S_MAX, Role, keep, kept, reap
+from worktrain.embedded.processes import LOOK_S, START_S_MAX, Process, Role, keep, kept, reap
 from worktrain.settings import Settings, bare_environment
 
 HOST = "127.0.0.1"
@@ -67,6 +67,7 @@ def start_server(settings: Settings) -> Endpoints:
     program = find_program()
     deadline = time.monotonic() + START_S_MAX
     launches = 0
+    refused = ""
     while time.monotonic() < deadline:
         if not role.held():
             # A port that was free a moment ago may have been taken by somebody as quick as we.
@@ -76,12 +77,16 @@ def start_server(settings: Settings) -> Endpoints:
                 launches += 1
                 reap(process)
         running = role.running()
-        if running and healthy(program, running.address):
-            if not retention_is_set(settings):
-                set_retention(settings, program, running.address)
-            return Endpoints(running.address, NAMESPACE, running.ui)
+        if running and owns(running) and healthy(program, running.address):
+            refused = (
+                "" if retention_is_set(settings) else set_retention(settings, program, running)
+            )
+            if not refused:
+                return Endpoints(running.address, NAMESPACE, running.ui)
         time.sleep(LOOK_S)
     what = "ended at once" if not role.held() else f"did not answer within {START_S_MAX} s"
+    if refused:
+        what = f"does not take how long to keep histories ({refused})"
     raise AdapterError(
         FailureKind.UNREACHABLE,
         f"Starting Temporal's server failed: it {what}. {role.tail()}",
@@ -259,22 +264,19 @@ def retention_is_set(settings: Settings) -> bool:
     return origin is None or origin.retention_days == RETENTION_DAYS
 
 
-def set_retention(settings: Settings, program: str, address: str) -> None:
+def set_retention(settings: Settings, program: str, server: Process) -> str:
     """Keep ended workflows for 90 days: the server's own default is one day.
 
-    Raises `AdapterError`: unreachable.
+    Answers why the server refused, if it did: somebody else may be telling it the same just now.
     """
     update = ("operator", "namespace", "update", "--namespace", NAMESPACE)
-    done = ask(program, address, *update, "--retention", f"{RETENTION_DAYS}d")
+    done = ask(program, server.address, *update, "--retention", f"{RETENTION_DAYS}d")
     if done.returncode:
-        raise AdapterError(
-            FailureKind.UNREACHABLE,
-            f"Telling Temporal's server to keep histories for {RETENTION_DAYS} days failed: "
-            f"{done.stderr.strip()[:500]}. Try again.",
-        )
+        return done.stderr.strip()[:500] or "no reason given"
     if origin := _origin(settings):
         kept_longer = origin.model_copy(update={"retention_days": RETENTION_DAYS})
         keep(_origin_file(settings), kept_longer)
+    return ""
 
 
 # --- what it says ---------------------------------------------------------------------------
@@ -285,6 +287,27 @@ def healthy(program: str, address: str) -> bool:
     return (
         listens(address) and not ask(program, address, "operator", "cluster", "health").returncode
     )
+
+
+def owns(server: Process) -> bool:
+    """Whether it is this process that listens at its address, as far as the system tells.
+
+    Between our look at a port and the server's bind somebody else may take it, another home's
+    server for example; what answers there then is not ours, and ours is about to end.
+    """
+    port = f":{int(server.address.rpartition(':')[2]):04X}"
+    try:
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        listening = {
+            f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == "0A"
+        }
+        return any(
+            os.readlink(descriptor) in listening
+            for descriptor in Path(f"/proc/{server.pid}/fd").iterdir()
+        )
+    except OSError:
+        # No /proc here, or the process has just ended, which the lock will say.
+        return not Path("/proc/net/tcp").exists()
 
 
 def listens(address: str) -> bool:

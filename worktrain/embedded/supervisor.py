@@ -138,12 +138,11 @@ class _Supervisor:
         if running is None:
             return None
         if not server.retention_is_set(self._settings):
-            try:
-                program = server.find_program()
-                if server.healthy(program, running.address):
-                    server.set_retention(self._settings, program, running.address)
-            except AdapterError as error:
-                logger.warning("retention not set", extra={"why": error.said})
+            program = server.find_program()
+            if server.owns(running) and server.healthy(program, running.address):
+                why = server.set_retention(self._settings, program, running)
+                if why:
+                    logger.warning("retention not set", extra={"why": why})
         return running.address
 
     def _launch_server(self) -> "subprocess.Popen[bytes] | None":

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 
 from worktrain.adapters.stores import migrations
-from worktrain.adapters.stores.sql import Lane, SqlStore
+from worktrain.adapters.stores.lanes import Lane
+from worktrain.adapters.stores.sql import SqlStore
 from worktrain.adapters.stores.tables import metadata
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.record import ToolOutput
