@@ -148,7 +148,7 @@ class Attested:
     note: str | None
     stored: str | None
     store_said: str
-    """In words, whether this machine's store has a copy."""
+    """In words, why there is no copy in this machine's store; empty when there is one."""
 
 
 async def attested(settings: Settings, repo: str, commit: str) -> Attested:
@@ -185,7 +185,7 @@ async def _stored(settings: Settings, commit: str) -> tuple[str | None, str]:
         return None, f"the store was not compared: {error.said}"
     if found is None:
         return None, "this machine's store has no copy to compare with"
-    return found, "this machine's store has the same record"
+    return found, ""
 
 
 def _store_exists(settings: Settings) -> bool:

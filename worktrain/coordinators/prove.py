@@ -5,7 +5,7 @@ import json
 from pydantic import ValidationError
 
 from worktrain.contracts.artifact import ShapingHandoff
-from worktrain.contracts.base import digest
+from worktrain.contracts.base import Value, digest
 from worktrain.contracts.pipeline import PipelineState
 from worktrain.contracts.proof import Proof
 from worktrain.contracts.workspace import CommitRef
@@ -49,36 +49,71 @@ def _text(record: object) -> str:
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def broken_links(note: str, merged: CommitRef, stored: str | None) -> tuple[str, ...]:
-    """What is wrong with the proof on a commit; empty means that it holds.
+class Link(Value):
+    """One thing that a proof has to show, and what is wrong with it, if anything."""
+
+    holds: str
+    broken: tuple[str, ...] = ()
+
+
+def links(note: str, merged: CommitRef, stored: str | None) -> tuple[Link, ...]:
+    """Every link of the proof on a commit.
 
     `merged` is what the repository says of the commit, `stored` the store's copy if there is
     one on this machine.
     """
+    readable = "the note is the record that its checksum was made of"
     try:
         record = json.loads(note)
         proof = Proof.model_validate(record["proof"])
         text = canonical(proof)
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError):
-        return ("the note is not a WorkTrain proof record",)
+        return (Link(holds=readable, broken=("the note is not a WorkTrain proof record",)),)
+    altered = "the note was altered: it is not what its own checksum was made of"
+    elsewhere = (
+        f"the note speaks of commit {proof.merged.commit[:12]} (tree "
+        f"{proof.merged.tree[:12]}), this is {merged.commit[:12]} (tree {merged.tree[:12]})"
+    )
+    found = (
+        Link(holds=readable, broken=() if text == note else (altered,)),
+        Link(
+            holds="it speaks of this commit and this tree",
+            broken=() if proof.merged == merged else (elsewhere,),
+        ),
+        Link(
+            holds="a reviewer, or a person, let the merged tree pass",
+            broken=tuple(_unjudged(proof)),
+        ),
+        Link(
+            holds="the checks ran on this commit and its base, and let it pass",
+            broken=tuple(_unchecked(proof)),
+        ),
+    )
+    if stored is None:
+        return found
+    differs = "the note differs from the record in this machine's store"
+    same = "this machine's store has the same record"
+    return (*found, Link(holds=same, broken=() if stored == note else (differs,)))
+
+
+def broken_links(note: str, merged: CommitRef, stored: str | None) -> tuple[str, ...]:
+    """What is wrong with the proof on a commit; empty means that it holds."""
+    return tuple(said for link in links(note, merged, stored) for said in link.broken)
+
+
+def _unchecked(proof: Proof) -> list[str]:
+    """What the checks would have had to run on, and say, and did not."""
+    verification = proof.verification
     broken: list[str] = []
-    if text != note:
-        broken.append("the note was altered: it is not what its own checksum was made of")
-    if proof.merged != merged:
-        broken.append(
-            f"the note speaks of commit {proof.merged.commit[:12]} (tree "
-            f"{proof.merged.tree[:12]}), this is {merged.commit[:12]} (tree {merged.tree[:12]})"
-        )
-    broken += _unjudged(proof)
-    if proof.verification.candidate != proof.merged or proof.verification.base != proof.base:
+    if verification.candidate != proof.merged or verification.base != proof.base:
         broken.append("the checks in the record ran on another commit")
-    broken += judge(proof.verification).reasons
-    for pair in proof.verification.checks:
-        if pair.candidate.at != proof.merged or pair.base.at != proof.base:
-            broken.append(f"check {pair.name!r} ran on another commit")
-    if stored is not None and stored != note:
-        broken.append("the note differs from the record in this machine's store")
-    return tuple(broken)
+    broken += judge(verification).reasons
+    broken += [
+        f"check {pair.name!r} ran on another commit"
+        for pair in verification.checks
+        if pair.candidate.at != proof.merged or pair.base.at != proof.base
+    ]
+    return broken
 
 
 def _unjudged(proof: Proof) -> list[str]:
