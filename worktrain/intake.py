@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worktrain.activities.opening import trusted_config
-from worktrain.adapters.workspaces.git import Git, Repository
+from worktrain.adapters.workspaces.git import Git
 from worktrain.adapters.workspaces.git_worktree import GitWorkspaces
+from worktrain.adapters.workspaces.repository import Repository
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.settings import Settings, external
 

@@ -18,7 +18,7 @@ import yaml
 from worktrain import access
 from worktrain.cli.standing import facts
 from worktrain.contracts.failure import AdapterError
-from worktrain.demo.play import Stage, model_server, set_up
+from worktrain.demo.play import Stage, model_server, set_up, with_our_python
 from worktrain.settings import load
 
 UNTIL_S_MAX = 150
@@ -149,6 +149,7 @@ def theatre(tmp_path: Path) -> Iterator[Stager]:
             if not name.startswith(("ANTHROPIC_", "WORKTRAIN_", "TEMPORAL_"))
         }
         env |= {
+            "PATH": with_our_python(os.environ),
             "WORKTRAIN_HOME": str(tmp_path / "home"),
             "ANTHROPIC_BASE_URL": url,
             "ANTHROPIC_API_KEY": "test-key",

@@ -141,12 +141,8 @@ class Panel(AbstractContextManager["Panel"]):
         return Group(*rows)
 
 
-class Lines(AbstractContextManager["Lines"]):
-    """One line for each change, where there is no terminal to draw on."""
-
-    def __init__(self) -> None:
-        self._records = 0
-        self._doing = ""
+class _Undrawn(AbstractContextManager["_Undrawn"]):
+    """What leaves the terminal as it is."""
 
     def __exit__(
         self,
@@ -155,6 +151,14 @@ class Lines(AbstractContextManager["Lines"]):
         trace: TracebackType | None,
     ) -> None:
         """There is nothing to put back."""
+
+
+class Lines(_Undrawn):
+    """One line for each change, where there is no terminal to draw on."""
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._doing = ""
 
     def seen(self, standing: Standing) -> None:
         for text in self.changes(standing):
@@ -181,16 +185,8 @@ class Lines(AbstractContextManager["Lines"]):
         return [] if text == before else [text]
 
 
-class Silence(AbstractContextManager["Silence"]):
+class Silence(_Undrawn):
     """For `--json`: only the last word counts."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """There is nothing to put back."""
 
     def seen(self, standing: Standing) -> None:
         """Nothing is printed before the end."""

@@ -92,6 +92,11 @@ def model_server(scenario: Path, log: Path) -> Iterator[str]:
         server.wait(timeout=READY_S_MAX)
 
 
+def with_our_python(env: Mapping[str, str]) -> str:
+    """A PATH on which `python` is the one that runs this, with the pytest beside it."""
+    return os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
+
+
 def play(root: Path, out: TextIO, env: Mapping[str, str]) -> int:
     """Set up, run the pipeline to its merge, show what came of it. The exit code of the run."""
     stage = set_up(root)
@@ -101,6 +106,7 @@ def play(root: Path, out: TextIO, env: Mapping[str, str]) -> int:
     ):
         ours = {
             **env,
+            "PATH": with_our_python(env),
             "WORKTRAIN_HOME": str(stage.root / "home"),
             "ANTHROPIC_BASE_URL": url,
             "ANTHROPIC_API_KEY": "the-demo-needs-no-key",

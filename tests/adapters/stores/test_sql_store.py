@@ -71,7 +71,9 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
 
 
-def turn_of(store: SqlStore, name: str, parent: str | None, text: str = "") -> asyncio.Task[TurnReply]:
+def turn_of(
+    store: SqlStore, name: str, parent: str | None, text: str = ""
+) -> asyncio.Task[TurnReply]:
     request = TurnRequest(
         session="s",
         turn=1,

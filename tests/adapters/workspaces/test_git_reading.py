@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.conftest import Project, write
-from worktrain.adapters.workspaces.git_worktree import (
+from worktrain.adapters.workspaces.reviewing import (
     DIFF_CHARACTERS_MAX,
     FILE_CHARACTERS_MAX,
     shortened,

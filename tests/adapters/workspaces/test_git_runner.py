@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.conftest import Project, write
-from worktrain.adapters.workspaces.git import At, Git, Ran, Repository, remote_failure
+from worktrain.adapters.workspaces.git import At, Git, Ran, remote_failure
+from worktrain.adapters.workspaces.repository import Repository
 from worktrain.contracts.failure import AdapterError, FailureKind
 
 

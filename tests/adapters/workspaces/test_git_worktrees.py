@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.conftest import Project, write
-from worktrain.adapters.workspaces.git import Git, Repository
-from worktrain.adapters.workspaces.git_worktree import (
-    MOVING,
-    START,
-    GitWorkspaces,
-    saved_ref,
-)
+from worktrain.adapters.workspaces.committing import saved_ref
+from worktrain.adapters.workspaces.git import Git
+from worktrain.adapters.workspaces.git_worktree import GitWorkspaces
+from worktrain.adapters.workspaces.moving import MOVING, START
+from worktrain.adapters.workspaces.repository import Repository
 from worktrain.contracts.delivery import (
     CloseWorktreeRequest,
     CommitRequest,

@@ -1,12 +1,7 @@
 """The forge that is plain git: a remote to push to, or the repository itself."""
 
-from worktrain.adapters.workspaces.git import (
-    Checkout,
-    Git,
-    Ran,
-    Repository,
-    remote_failure,
-)
+from worktrain.adapters.workspaces.git import Git, Ran, remote_failure
+from worktrain.adapters.workspaces.repository import Checkout, Repository
 from worktrain.contracts.delivery import BaseMoved, Merged, MergeReply, MergeRequest
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.workspace import Base

@@ -60,9 +60,9 @@ HELP: Mapping[FailureKind, str] = {
     FailureKind.STALLED: "it is tried again",
     FailureKind.AUTH: "set ANTHROPIC_API_KEY to a valid key that may use this model (for a server "
     "of your own any text will do), restart the worker and resume",
-    FailureKind.NOT_FOUND: f"name a model that this server has under `models` in {CONFIG_PATH}, "
-    "or correct ANTHROPIC_BASE_URL, and resume",
-    FailureKind.MISCONFIGURED: "correct ANTHROPIC_BASE_URL",
+    FailureKind.NOT_FOUND: "make the server serve it and resume; or kill this pipeline, which keeps "
+    f"the models it began with, name another model under `models` in {CONFIG_PATH} on the base "
+    "branch or with --model, and run the task again",
     FailureKind.CONTEXT_TOO_LONG: "give the session a smaller task, or a model with a larger "
     f"context window under `models` in {CONFIG_PATH}",
     FailureKind.INVALID: "the same request would be refused again: please report this sentence",

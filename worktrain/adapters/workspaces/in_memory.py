@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from pathlib import Path
 
-from worktrain.adapters.workspaces.git_worktree import FILES_MAX, saved_ref, shortened
+from worktrain.adapters.workspaces.committing import FILES_MAX, saved_ref
+from worktrain.adapters.workspaces.reviewing import shortened
 from worktrain.contracts.base import digest
 from worktrain.contracts.delivery import (
     CloseWorktreeReply,

@@ -1,1 +1,0 @@
-"""Lets the tests import the module beside this file."""
