@@ -60,8 +60,8 @@ HELP: Mapping[FailureKind, str] = {
     FailureKind.STALLED: "it is tried again",
     FailureKind.AUTH: "set ANTHROPIC_API_KEY to a valid key that may use this model (for a server "
     "of your own any text will do), restart the worker and resume",
-    FailureKind.NOT_FOUND: "make the server serve it and resume; or kill this pipeline, which keeps "
-    f"the models it began with, name another model under `models` in {CONFIG_PATH} on the base "
+    FailureKind.NOT_FOUND: "make the server serve it and resume; or kill this pipeline, which "
+    f"keeps the models it began with, name another under `models` in {CONFIG_PATH} on the base "
     "branch or with --model, and run the task again",
     FailureKind.CONTEXT_TOO_LONG: "give the session a smaller task, or a model with a larger "
     f"context window under `models` in {CONFIG_PATH}",
