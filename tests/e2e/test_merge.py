@@ -1,10 +1,14 @@
 """From a task to a merged, proven commit, as a new user would run it."""
 
+import contextlib
+import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Stager, delayed, proof_of
+from tests.e2e.conftest import Stager, Theatre, delayed, proof_of
 
 pytestmark = pytest.mark.e2e
 
@@ -112,20 +116,52 @@ def test_a_base_that_moved_is_rebased_onto_and_everything_is_judged_again(
     assert "CHANGES.md" in stage.git("ls-tree", "--name-only", "origin/main").splitlines()
 
 
-def test_a_base_that_moved_and_conflicts_stops_and_asks(theatre: Stager, tmp_path: Path) -> None:
-    stage = theatre(delayed(0.3, only=["fix"]))
+def _conflicting(stage: Theatre, colleague: Path) -> tuple[dict[str, Any], str]:
+    """A pipeline that waits because a colleague changed the same line; and their commit."""
     stage.json("run", "--issue", str(stage.stage.issue), "--detach")
-    colleague = tmp_path / "colleague"
     stage.git("clone", "-q", str(stage.stage.origin), str(colleague))
     till = colleague / "till.py"
     till.write_text(till.read_text().replace("text.strip()", "text.strip().lstrip('€')"))
     theirs = stage.commit("Accept a currency sign", where=colleague)
     stage.git("push", "-q", "origin", "main", where=colleague)
-
     waiting = stage.json("run", "--issue", str(stage.stage.issue), code=3)
     assert waiting["waiting"]["id"] == "conflict"
     assert "till.py" in waiting["waiting"]["text"]
     assert stage.git("ls-remote", "origin", "refs/heads/main").split()[0] == theirs
+    return waiting, theirs
+
+
+def test_a_base_that_moved_and_conflicts_stops_and_asks(theatre: Stager, tmp_path: Path) -> None:
+    stage = theatre(delayed(0.3, only=["fix"]))
+    waiting, _ = _conflicting(stage, tmp_path / "colleague")
     stage.worktrain("reject", waiting["id"], code=0)
     assert stage.ended(waiting["id"])["ending"] == "rejected"
     assert stage.git("branch", "--list", "worktrain/*") != ""
+
+
+def test_a_conflict_settled_by_hand_is_reviewed_verified_and_merged(
+    theatre: Stager, tmp_path: Path
+) -> None:
+    stage = theatre(delayed(0.3, only=["fix"]))
+    waiting, theirs = _conflicting(stage, tmp_path / "colleague")
+    found = re.search(r" in (/\S+) by hand", waiting["waiting"]["text"])
+    assert found is not None
+    worktree = Path(found[1])
+    ours = (worktree / "till.py").read_text()
+    with contextlib.suppress(subprocess.CalledProcessError):
+        stage.git("rebase", theirs, where=worktree)
+    while (worktree / "till.py").read_text() != ours or _rebasing(stage, worktree):
+        (worktree / "till.py").write_text(ours)
+        stage.git("add", "till.py", where=worktree)
+        with contextlib.suppress(subprocess.CalledProcessError):
+            stage.git("-c", "core.editor=true", "rebase", "--continue", where=worktree)
+    stage.worktrain("approve", waiting["id"], "conflict", code=0)
+    result = stage.ended(waiting["id"])
+    assert result["ending"] == "merged"
+    stage.git("fetch", "-q", "origin", "main")
+    assert stage.git("merge-base", theirs, "origin/main") == theirs
+    assert proof_of(stage, waiting["id"])["reviews"][-1]["at"]["tree"] == result["tree"]
+
+
+def _rebasing(stage: Theatre, worktree: Path) -> bool:
+    return Path(stage.git("rev-parse", "--git-path", "rebase-merge", where=worktree)).exists()
