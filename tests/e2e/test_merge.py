@@ -98,7 +98,7 @@ def test_a_base_that_moved_is_rebased_onto_and_everything_is_judged_again(
     theatre: Stager, tmp_path: Path
 ) -> None:
     stage = theatre(delayed(0.3, only=["fix"]))
-    begun = stage.json("run", "--issue", str(stage.stage.issue), "--detach")
+    begun = _begun(stage)
     colleague = tmp_path / "colleague"
     stage.git("clone", "-q", str(stage.stage.origin), str(colleague))
     (colleague / "CHANGES.md").write_text("A file that nobody else touches.\n")
@@ -106,7 +106,7 @@ def test_a_base_that_moved_is_rebased_onto_and_everything_is_judged_again(
     stage.git("push", "-q", "origin", "main", where=colleague)
 
     result = stage.json("run", "--issue", str(stage.stage.issue))
-    assert result["id"] == begun["id"]
+    assert result["id"] == begun
     assert result["ending"] == "merged"
     proof = proof_of(stage, result["id"])
     assert proof["base"]["commit"] == theirs
@@ -116,9 +116,16 @@ def test_a_base_that_moved_is_rebased_onto_and_everything_is_judged_again(
     assert "CHANGES.md" in stage.git("ls-tree", "--name-only", "origin/main").splitlines()
 
 
+def _begun(stage: Theatre) -> str:
+    """Start the pipeline, and wait until it has taken its base."""
+    pipeline = str(stage.json("run", "--issue", str(stage.stage.issue), "--detach")["id"])
+    stage.until(pipeline, lambda status: status.get("session") is not None)
+    return pipeline
+
+
 def _conflicting(stage: Theatre, colleague: Path) -> tuple[dict[str, Any], str]:
     """A pipeline that waits because a colleague changed the same line; and their commit."""
-    stage.json("run", "--issue", str(stage.stage.issue), "--detach")
+    _begun(stage)
     stage.git("clone", "-q", str(stage.stage.origin), str(colleague))
     till = colleague / "till.py"
     till.write_text(till.read_text().replace("text.strip()", "text.strip().lstrip('€')"))

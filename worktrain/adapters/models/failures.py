@@ -63,6 +63,7 @@ HELP: Mapping[FailureKind, str] = {
     FailureKind.NOT_FOUND: "make the server serve it and resume; or kill this pipeline, which "
     f"keeps the models it began with, name another under `models` in {CONFIG_PATH} on the base "
     "branch or with --model, and run the task again",
+    FailureKind.MISCONFIGURED: "correct ANTHROPIC_BASE_URL",
     FailureKind.CONTEXT_TOO_LONG: "give the session a smaller task, or a model with a larger "
     f"context window under `models` in {CONFIG_PATH}",
     FailureKind.INVALID: "the same request would be refused again: please report this sentence",
