@@ -215,6 +215,14 @@ class Role:
         end = "\n".join(text.splitlines()[-lines:])
         return f"The end of {self._log}:\n{end or '(nothing)'}"
 
+    def said(self, words: str) -> bool:
+        """Whether the log of the newest start begins with saying this, before any stack trace."""
+        try:
+            with self._log.open("rb") as log:
+                return words.encode() in log.read(20_000)
+        except FileNotFoundError:
+            return False
+
     def bound_log(self) -> None:
         """Keep a log that is being appended to from growing without end."""
         with suppress(OSError):

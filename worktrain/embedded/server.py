@@ -24,6 +24,8 @@ DEFAULT_PORT = 7233
 DEFAULT_UI_PORT = 8233
 LAUNCHES_MAX = 3
 PORT_TAKEN = "address already in use"
+TCP_LISTEN = "0A"
+"""In the state column of /proc/net/tcp."""
 
 SEARCH_ATTRIBUTES = {
     **dict.fromkeys(
@@ -71,7 +73,7 @@ def start_server(settings: Settings) -> Endpoints:
     while time.monotonic() < deadline:
         if not role.held():
             # A port that was free a moment ago may have been taken by somebody as quick as we.
-            if launches and (launches == LAUNCHES_MAX or PORT_TAKEN not in role.tail()):
+            if launches and (launches == LAUNCHES_MAX or not role.said(PORT_TAKEN)):
                 break
             if process := launch(role, settings, program):
                 launches += 1
@@ -290,24 +292,20 @@ def healthy(program: str, address: str) -> bool:
 
 
 def owns(server: Process) -> bool:
-    """Whether it is this process that listens at its address, as far as the system tells.
+    """Whether it is this process that listens at both its addresses, as far as the system tells.
 
     Between our look at a port and the server's bind somebody else may take it, another home's
     server for example; what answers there then is not ours, and ours is about to end.
     """
-    port = f":{int(server.address.rpartition(':')[2]):04X}"
+    ports = {f":{int(where.rpartition(':')[2]):04X}" for where in (server.address, server.ui)}
     try:
         rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        listening = {
-            f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == "0A"
-        }
-        return any(
-            os.readlink(descriptor) in listening
-            for descriptor in Path(f"/proc/{server.pid}/fd").iterdir()
-        )
+        held = {os.readlink(one) for one in Path(f"/proc/{server.pid}/fd").iterdir()}
     except OSError:
         # No /proc here, or the process has just ended, which the lock will say.
         return not Path("/proc/net/tcp").exists()
+    ours = {row[1][-5:] for row in rows if row[3] == TCP_LISTEN and f"socket:[{row[9]}]" in held}
+    return ports <= ours
 
 
 def listens(address: str) -> bool:
