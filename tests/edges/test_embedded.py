@@ -162,16 +162,9 @@ def test_a_machine_is_served_through_every_death_and_left_empty(home: Path) -> N
     assert b"first" not in b"".join(path.read_bytes() for path in (home / "run").iterdir())
 
 
-def unused() -> int:
-    """A port that the system has just given out, and so will not give again soon."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_server_alone_is_set_up_as_it_should_be(home: Path) -> None:
     # Ports of its own: while it is stopped, the usual ones may go to another test's server.
-    ports = {name: str(unused()) for name in ("WORKTRAIN_TEMPORAL_PORT", "WORKTRAIN_UI_PORT")}
+    ports = {name: str(free_port()) for name in ("WORKTRAIN_TEMPORAL_PORT", "WORKTRAIN_UI_PORT")}
     settings = load({"WORKTRAIN_HOME": str(home), **ports})
     endpoints = start_server(settings)
     running = status(settings).server
