@@ -36,7 +36,8 @@ replay: setup ## Replay every recorded history under three hash seeds.
 record: setup ## Record histories for what has none yet; a recorded one is never changed.
 	$(BIN)/python -m tests.replay.record
 
-bench: setup ## Time, CPU and bytes of a turn against a bare Temporal loop, side by side.
+bench: setup ## What a turn and an advance cost: against a bare Temporal loop, and by length of session.
+	$(BIN)/python -m bench.engine
 	$(BIN)/python -m bench.turns
 
 demo: setup ## From nothing to a merged change: a sample repository, a scripted model, no key.

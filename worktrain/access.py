@@ -15,7 +15,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
 from worktrain import embedded
-from worktrain.adapters.catalogue import Catalogue
+from worktrain.adapters.catalogue import Catalogue, catalogue_at
 from worktrain.client import Client, connect
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineResult, PipelineView
@@ -135,9 +135,26 @@ def operator() -> str:
     return named[:NAME_LENGTH_MAX]
 
 
-def specs() -> Catalogue:
-    """The bundled specs."""
-    return Catalogue()
+def specs(settings: Settings | None = None) -> Catalogue:
+    """The bundled specs and, with settings, the user's own over them."""
+    return Catalogue.of_user(settings.home) if settings else Catalogue()
+
+
+async def specs_of(settings: Settings, repo: str, commit: str | None = None) -> Catalogue:
+    """What sessions of a repository follow: its own specs as they stand on a commit, or on the
+    base that work on it starts from, over those of `specs`.
+
+    Raises `AdapterError`: misconfigured (no repository, no such commit), unreachable (its remote).
+    """
+    from worktrain.activities.opening import trusted_config
+    from worktrain.adapters.workspaces.git import Git
+    from worktrain.adapters.workspaces.git_worktree import GitWorkspaces
+
+    workspaces = GitWorkspaces(Git())
+    if commit is None:
+        base, _ = await trusted_config(workspaces, repo)
+        commit = base.at.commit
+    return await catalogue_at(workspaces, repo, commit, settings.home)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from worktrain.adapters.stores import Store
-from worktrain.contracts.base import Value, digest
+from worktrain.contracts.base import JsonObject, Value, digest
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import (
     PipelineEnding,
@@ -37,11 +37,21 @@ from worktrain.contracts.pipeline import (
     PipelineRow,
     PipelineView,
 )
+from worktrain.contracts.plan import Plan
 from worktrain.contracts.record import LogLine
-from worktrain.contracts.session import SessionClosed, SessionView
-from worktrain.contracts.steering import Answer, GateAnswer, Order
+from worktrain.contracts.session import (
+    ContinueAsked,
+    RewindAsked,
+    Seed,
+    SessionClosed,
+    SessionState,
+    SessionView,
+)
+from worktrain.contracts.steering import Answer, GateAnswer, Order, Rewind
 from worktrain.contracts.task import Task
+from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Steer
+from worktrain.engine.machine.checkpoint import found
 
 ANSWER_WITHIN = timedelta(seconds=10)
 """How long a running workflow may take to answer; without a worker it never does."""
@@ -58,6 +68,21 @@ class Begun:
 
     id: str
     new: bool
+
+
+@dataclass(frozen=True)
+class SessionTrace:
+    """Why a session went the way it went. Times are seconds since the epoch."""
+
+    session: str
+    opened_s: float | None
+    """None while it is too young to be in the store."""
+    injected: dict[str, int] | None
+    """Characters of each part that it was told at its start; None when that is not stored."""
+    plan: Plan | None
+    """None when it is not stored."""
+    entries: tuple[tuple[float | None, Trace], ...]
+    """When each decision was stored, and the decision; None for one that is not stored yet."""
 
 
 async def connect(config: dict[str, Any]) -> Temporal:
@@ -105,7 +130,17 @@ class Client:
 
     # --- start and find ----------------------------------------------------------------
 
-    async def start(self, repo: str, task: Task, kind: PipelineKind, model: str | None) -> Begun:
+    async def start(
+        self,
+        repo: str,
+        task: Task,
+        kind: PipelineKind,
+        model: str | None,
+        *,
+        spec: str = "",
+        context: JsonObject | None = None,
+        seed: Seed | None = None,
+    ) -> Begun:
         """Start the pipeline of a task, or find the one that is at work on it.
 
         A task that has ended before is begun anew under the next free id.
@@ -117,7 +152,15 @@ class Client:
             name = base_id if number == 1 else f"{base_id}.{number}"
             number += 1
             request = PipelineRequest(
-                pipeline=name, workspace=workspace, repo=repo, task=task, kind=kind, model=model
+                pipeline=name,
+                workspace=workspace,
+                repo=repo,
+                task=task,
+                kind=kind,
+                model=model,
+                spec=spec,
+                context=context or {},
+                seed=seed,
             )
             # The store remembers longer than Temporal does, and a name must never come back: what
             # is stored under it would be taken for the new pipeline's.
@@ -181,6 +224,66 @@ class Client:
     async def log(self, pipeline: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:
         return await self._store.log(f"{pipeline}/", after)
 
+    async def decided(self, pipeline: str) -> tuple[tuple[str, float, Trace], ...]:
+        """The stored decisions of all its sessions: session, time of storing, entry."""
+        return await self._store.trace(f"{pipeline}/")
+
+    async def traces(self, part: str) -> tuple[SessionTrace, ...]:
+        """The sessions that `part` means, as they were opened: those of a pipeline, named as in
+        `resolve`, or one session, by its whole id, and those that it had run.
+
+        Raises `AdapterError` not_found.
+        """
+        pipeline = await self.resolve(part)
+        # Before the store: what is stored in the meantime is then read twice instead of never.
+        at_work = await self._at_work(pipeline)
+        opened = dict(await self._store.opened(pipeline))
+        entries: dict[str, dict[int, tuple[float | None, Trace]]] = {name: {} for name in opened}
+        for name, at_s, entry in await self._store.trace(f"{pipeline}/"):
+            entries.setdefault(name, {})[entry.n] = (at_s, entry)
+        for view in at_work:
+            stored = entries.setdefault(view.session, {})
+            for entry in view.trace:
+                stored.setdefault(entry.n, (None, entry))
+        named = list(entries)
+        if part.startswith(f"{pipeline}/"):
+            named = [name for name in entries if f"{name}/".startswith(f"{part.rstrip('/')}/")]
+            if not named:
+                there = ", ".join(list(entries)[:10]) or "none yet"
+                said = f"{pipeline} has no session {part!r}; its sessions: {there}"
+                raise AdapterError(FailureKind.NOT_FOUND, said)
+        return tuple(
+            [await self._trace_of(name, opened.get(name), entries[name]) for name in named]
+        )
+
+    async def _trace_of(
+        self,
+        session: str,
+        opened_s: float | None,
+        entries: dict[int, tuple[float | None, Trace]],
+    ) -> SessionTrace:
+        context = await self._store.context(session)
+        return SessionTrace(
+            session=session,
+            opened_s=opened_s,
+            injected=None if context is None else context.injected,
+            plan=await self._store.plan(session),
+            entries=tuple(entries[number] for number in sorted(entries)),
+        )
+
+    async def _at_work(self, pipeline: str) -> list[SessionView]:
+        """The session that is at work, and all that are at work for it, as far as they answer."""
+        view = await self.view(pipeline)
+        session = view.session if isinstance(view, PipelineView) else None
+        running = await self._session_view(session) if session else None
+        found: list[SessionView] = []
+        level = [] if running is None else [running]
+        while level:
+            found += level
+            asked = [self._session_view(child) for one in level for child in one.children]
+            level = [child for child in await asyncio.gather(*asked) if child is not None]
+        return found
+
     async def proof(self, commit: str) -> str | None:
         return await self._store.proof(commit)
 
@@ -198,13 +301,40 @@ class Client:
             return await self._ended_outside(handle, pipeline)
         if view.session is None:
             return view
+        running = await self._session_view(view.session)
+        if running is None:
+            return view
+        # Who waits is more to the point than who has them work.
+        running = await self._waiting_below(running) or running
+        return view.model_copy(
+            update={
+                "running": running,
+                "question": running.question,
+                "gate": view.gate or running.gate,
+            }
+        )
+
+    async def _waiting_below(self, view: SessionView) -> SessionView | None:
+        """The first session among the children, and theirs, that waits for a person."""
+        for name in view.children:
+            child = await self._session_view(name)
+            if child is None:
+                continue
+            if child.question or child.gate or child.held:
+                return child
+            if found_below := await self._waiting_below(child):
+                return found_below
+        return None
+
+    async def _session_view(self, session: str) -> SessionView | None:
+        """How a session stands; None when it does not answer."""
         try:
-            running: SessionView = await self._temporal.get_workflow_handle(view.session).query(
+            view: SessionView = await self._temporal.get_workflow_handle(session).query(
                 "view", result_type=SessionView, rpc_timeout=ANSWER_WITHIN
             )
         except (RPCError, WorkflowQueryFailedError):
-            return view
-        return view.model_copy(update={"running": running, "question": running.question})
+            return None
+        return view
 
     async def _ended_outside(self, handle: Any, pipeline: str) -> PipelineResult | None:
         """Somebody ended it through Temporal itself, so that it could not store its ending."""
@@ -233,7 +363,10 @@ class Client:
         return await self._update(session, "steer", Steer(text=text, by=self._by))
 
     async def answer(self, pipeline: str, question: str, text: str) -> str:
-        session = await self._session(pipeline)
+        view = await self.view(pipeline)
+        running = view.running if isinstance(view, PipelineView) else None
+        asking = running is not None and running.question is not None
+        session = running.session if running and asking else await self._session(pipeline)
         answer = Answer(question=question, text=text, by=self._by)
         return await self._update(session, "answer", answer)
 
@@ -245,7 +378,72 @@ class Client:
         reason: str = "",
     ) -> str:
         said = GateAnswer(answer=answer, by=self._by, gate=gate, reason=reason)
-        return await self._update(pipeline, "decide", said)
+        view = await self.view(pipeline)
+        running = view.running if isinstance(view, PipelineView) else None
+        # The gate of a step is the session's own.
+        at = running.session if running is not None and running.gate is not None else pipeline
+        return await self._update(at, "decide", said)
+
+    async def rewind(self, pipeline: str, to: str, reason: str) -> str:
+        """Put the session that is at work back to a checkpoint or to the newest of a step."""
+        session = await self._session(pipeline)
+        return await self._update(session, "rewind", Rewind(to=to, reason=reason, by=self._by))
+
+    async def fork(self, session: str, to: str, reason: str) -> Begun:
+        """Begin a session that goes on from a checkpoint of another one, ended or not.
+
+        Raises `Refused`: nobody knows the session, or it has no such checkpoint.
+        """
+        state = await self._state_of(session)
+        point = found(state, to)
+        if point is None:
+            known = ", ".join(f"{one.id} ({one.step})" for one in state.checkpoints)
+            raise Refused(f"{session} has no checkpoint {to!r}; there are {known or 'none'}")
+        event = RewindAsked(checkpoint=point.id, reason=reason, by=self._by)
+        return await self._go_on_from(state, event, f"fork of {session} at {point.id}")
+
+    async def go_on(self, session: str, text: str) -> Begun:
+        """Ask a finished session for more: it does its last step again, with this said.
+
+        Raises `Refused`: nobody knows the session, or it is not at an end of its spec.
+        """
+        state = await self._state_of(session)
+        view = await self._temporal.get_workflow_handle(session).describe()
+        if view.status is WorkflowExecutionStatus.RUNNING:
+            raise Refused(f"{session} is at work; `worktrain steer` says something to it")
+        if not state.checkpoints or state.waiting:
+            raise Refused(f"{session} did not end at a step; `worktrain fork` goes on from one")
+        event = ContinueAsked(text=text, by=self._by)
+        return await self._go_on_from(state, event, f"continuation of {session}: {text}")
+
+    async def _go_on_from(
+        self, state: SessionState, event: RewindAsked | ContinueAsked, source: str
+    ) -> Begun:
+        request = state.request
+        task = request.task.model_copy(update={"source": source})
+        return await self.start(
+            request.repo,
+            task,
+            PipelineKind.SPEC,
+            request.model,
+            spec=request.spec,
+            seed=Seed(state=state, event=event),
+        )
+
+    async def _state_of(self, session: str) -> SessionState:
+        handle = self._temporal.get_workflow_handle(session)
+        try:
+            state: SessionState | None = await handle.query(
+                "state", result_type=SessionState, rpc_timeout=ANSWER_WITHIN
+            )
+        except (RPCError, WorkflowQueryFailedError) as error:
+            raise Refused(
+                f"nobody can say how {session!r} stands: {error}; is a worker up, and is that "
+                f"the id of a session? `worktrain show` lists them"
+            ) from error
+        if state is None:
+            raise Refused(f"{session} was never opened, so there is nothing to go on from")
+        return state
 
     async def pause(self, pipeline: str) -> str:
         return await self._order(pipeline, "pause")
@@ -261,15 +459,15 @@ class Client:
             raise Refused(f"{pipeline} is not at work") from error
 
     async def _order(self, pipeline: str, order: str) -> str:
-        """Both the pipeline and the session that is at work are told; one that takes it is enough.
+        """The pipeline, the session at work and its children are told; one that takes it is enough.
 
-        The session first: it is the one that acts.
+        The sessions first: they are the ones that act.
         """
         view = await self.view(pipeline)
-        session = view.session if isinstance(view, PipelineView) else None
+        sessions = await self._with_children(view.session) if isinstance(view, PipelineView) else ()
         refusals: list[Refused] = []
         taken: list[str] = []
-        for workflow in filter(None, (session, pipeline)):
+        for workflow in (*sessions, pipeline):
             try:
                 taken.append(await self._update(workflow, order, Order(by=self._by)))
             except Refused as refusal:
@@ -277,6 +475,14 @@ class Client:
         if not taken:
             raise refusals[-1]
         return taken[0]
+
+    async def _with_children(self, session: str | None) -> tuple[str, ...]:
+        """A session and all those that work for it, the lowest first."""
+        if session is None:
+            return ()
+        view = await self._session_view(session)
+        below = [await self._with_children(child) for child in view.children] if view else []
+        return (*(name for names in below for name in names), session)
 
     async def _session(self, pipeline: str) -> str:
         view = await self.view(pipeline)

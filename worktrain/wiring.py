@@ -1,7 +1,7 @@
 """The composition root: settings become adapters, activities, and a worker."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -10,22 +10,28 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from worktrain.activities.delivering import DeliveringActivities
+from worktrain.activities.gathering import GatheringActivities
 from worktrain.activities.model import ModelActivities
 from worktrain.activities.opening import OpeningActivities
 from worktrain.activities.sandbox import Choose, Sandboxes
 from worktrain.activities.tool import ToolActivities
-from worktrain.adapters.catalogue import Catalogue
 from worktrain.adapters.forges import Forge
 from worktrain.adapters.models import ModelClient
+from worktrain.adapters.pages import Pages
+from worktrain.adapters.pages.in_memory import InMemoryPages
 from worktrain.adapters.stores import Store
 from worktrain.adapters.workspaces import Workspaces
 from worktrain.settings import Settings
 from worktrain.workflows.pipeline import PipelineWorkflow
 from worktrain.workflows.session import SessionWorkflow
 
-PURE = ("worktrain.contracts", "worktrain.engine", "worktrain.coordinators", "pydantic_core")
-"""Passed through the workflow sandbox: they hold no state and do no IO (import-linter sees to
-that), and re-importing them for each workflow would cost 8 ms."""
+PURE = (
+    *("worktrain.contracts", "worktrain.engine", "worktrain.coordinators", "pydantic_core"),
+    *("jsonschema", "jsonschema_specifications", "referencing", "rpds", "attr", "attrs"),
+)
+"""Passed through the workflow sandbox: ours hold no state and do no IO (import-linter sees to
+that), and re-importing them for each workflow would cost 8 ms. The libraries come with ours and
+cost nothing more; named here, what they import late is the same copy, not one of the sandbox."""
 
 WORKFLOWS = (PipelineWorkflow, SessionWorkflow)
 
@@ -46,6 +52,8 @@ class Outside:
     workspaces: Workspaces
     forge: Forge
     choose_shell: Choose
+    pages: Pages = field(default_factory=InMemoryPages)
+    """Unless others are given, there is no page to be had."""
 
 
 async def outside(settings: Settings, stack: AsyncExitStack) -> Outside:
@@ -53,6 +61,7 @@ async def outside(settings: Settings, stack: AsyncExitStack) -> Outside:
     from worktrain.adapters.forges.local_git import LocalGitForge
     from worktrain.adapters.models.anthropic import AnthropicModel
     from worktrain.adapters.models.anthropic import connect as connect_model
+    from worktrain.adapters.pages.https import HttpsPages
     from worktrain.adapters.shells.choose import choose
     from worktrain.adapters.stores.sql import SqlStore
     from worktrain.adapters.workspaces.git import Git
@@ -71,6 +80,7 @@ async def outside(settings: Settings, stack: AsyncExitStack) -> Outside:
         workspaces=GitWorkspaces(git),
         forge=LocalGitForge(git),
         choose_shell=choose,
+        pages=HttpsPages(),
     )
 
 
@@ -83,11 +93,12 @@ def worker(temporal: Temporal, settings: Settings, reached: Outside, queue: str)
         OpeningActivities(
             reached.store,
             reached.workspaces,
-            Catalogue(),
             sandboxes,
             home / "worktrees",
+            home,
             queue,
         ),
+        GatheringActivities(reached.workspaces, reached.pages),
         ModelActivities(reached.store, reached.model),
         ToolActivities(reached.store, sandboxes, home / "outputs"),
         DeliveringActivities(

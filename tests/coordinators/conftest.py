@@ -43,7 +43,8 @@ from worktrain.contracts.workspace import (
     Worktree,
 )
 from worktrain.coordinators.feature import route
-from worktrain.engine.contracts_check import ARTIFACTS, EXAMPLES
+from worktrain.engine.contracts_check import ARTIFACTS
+from worktrain.engine.contracts_check.artifact_examples import EXAMPLES
 
 Verdict = Literal["clean", "minor", "blocking"]
 P, F, T, M = CheckEnding.PASSED, CheckEnding.FAILED, CheckEnding.TIMED_OUT, CheckEnding.MISSING

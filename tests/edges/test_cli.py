@@ -18,13 +18,12 @@ from worktrain.adapters.stores.sql import SqlStore
 from worktrain.cli import screen
 from worktrain.cli.exits import BY_ENDING
 from worktrain.cli.main import COMMANDS, cli
-from worktrain.cli.picture import Lines, waits
+from worktrain.cli.picture import Lines, running, waits
 from worktrain.cli.run import BODY_BYTES_MAX, task_of
 from worktrain.cli.standing import exit_of, facts, waiting
 from worktrain.contracts.artifact import Confidence, Finding, ReviewVerdict, Severity
 from worktrain.contracts.failure import Failure, FailureKind
 from worktrain.contracts.pipeline import (
-    Gate,
     PipelineEnding,
     PipelineKind,
     PipelineRequest,
@@ -33,6 +32,7 @@ from worktrain.contracts.pipeline import (
 )
 from worktrain.contracts.proof import PhaseRecord
 from worktrain.contracts.session import Question, SessionClosed, SessionView
+from worktrain.contracts.steering import Gate
 from worktrain.contracts.task import Task
 from worktrain.contracts.turn import Usage
 from worktrain.settings import load
@@ -310,6 +310,7 @@ def test_a_task_that_is_not_text_is_refused(run: Run) -> None:
 def test_every_ending_has_an_exit_code() -> None:
     assert {ending.value: int(BY_ENDING[ending]) for ending in PipelineEnding} == {
         "merged": 0,
+        "completed": 0,
         "no_change": 1,
         "rejected": 1,
         "escalated": 4,
@@ -444,6 +445,49 @@ def test_a_pipeline_at_work_waits_for_nobody() -> None:
     assert (facts(NAME, view)["cost_usd"], facts(NAME, view)["tokens"]) == (0.75, 1024)
 
 
+AT_FIX = AT_WORK.model_copy(update={"session": SESSION.session})
+
+
+def test_a_session_at_work_is_told_with_its_newest_checkpoints_and_its_children(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    points = tuple(f"c{number} Step {number}" for number in range(1, 13))
+    child = f"{SESSION.session}/look-1"
+    session = SESSION.model_copy(update={"checkpoints": points, "children": (child,)})
+    view = AT_FIX.model_copy(update={"running": session})
+    running(view, None)
+    shown = capsys.readouterr().out.splitlines()
+    at = shown.index(
+        f"checkpoints, and 2 earlier (worktrain rewind {NAME} CHECKPOINT --reason WHY):"
+    )
+    assert shown[at - 2 : at] == ["sessions at work for it:", f"  {child}"]
+    assert shown[at + 1 : at + 11] == [f"  {point}" for point in points[2:]]
+    assert not shown[at + 11].startswith(" ")
+    told = facts(NAME, view)["running"]
+    assert (told["checkpoints"], told["children"]) == (list(points), [child])
+
+
+def test_up_to_ten_checkpoints_are_all_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    session = SESSION.model_copy(update={"checkpoints": ("c1 Look\nhere",)})
+    running(AT_FIX.model_copy(update={"running": session}), None)
+    shown = capsys.readouterr().out
+    assert "\ncheckpoints (worktrain rewind" in shown
+    assert "\n  c1 Look here\n" in shown
+    assert "at work for it" not in shown
+
+
+def test_a_session_that_cannot_be_put_back_is_told_without_checkpoints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fresh = AT_FIX.model_copy(update={"running": SESSION})
+    waiting_child = SESSION.model_copy(
+        update={"session": f"{SESSION.session}/look-1", "checkpoints": ("c1 Look",)}
+    )
+    for view in (fresh, AT_FIX.model_copy(update={"running": waiting_child})):
+        running(view, None)
+        assert "checkpoints" not in capsys.readouterr().out
+
+
 def test_without_a_terminal_each_change_is_one_line() -> None:
     lines = Lines()
     working = AT_WORK.model_copy(
@@ -550,6 +594,17 @@ def test_show_prints_sessions_notes_and_findings(run: Run, kept: None) -> None:
     assert everything["sessions"][0]["artifacts"][0]["verdict"] == "minor"
     assert everything["repo"] == "/srv/shop"
     assert everything["ending"] == "merged"
+
+
+def test_show_names_sessions_so_that_one_can_go_on_from_them(run: Run, kept: None) -> None:
+    shown = run("show", "login").stdout
+    assert f"== {RECORD.session}: completed" in shown
+    assert f"  worktrain fork {RECORD.session} STEP --reason WHY\n" in shown
+    assert f"  worktrain continue {RECORD.session} TEXT\n" in shown
+    everything = json.loads(run("show", "login", "--json").stdout)
+    assert everything["phases"][0]["session"] == everything["sessions"][0]["session"]
+    assert everything["sessions"][0]["session"] == RECORD.session
+    assert "worktrain fork" not in run("show", "other").stdout
 
 
 def test_logs_are_lines_or_one_array_and_end_with_the_pipeline(run: Run, kept: None) -> None:

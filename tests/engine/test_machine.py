@@ -25,6 +25,7 @@ from tests.engine.conftest import (
     words,
 )
 from worktrain.contracts.failure import Failure, FailureKind
+from worktrain.contracts.plan import Context, Plan, PlanStep, Script
 from worktrain.contracts.record import ToolOutput
 from worktrain.contracts.session import (
     Answered,
@@ -42,7 +43,6 @@ from worktrain.contracts.session import (
     ToolsRan,
 )
 from worktrain.contracts.session import Event as SessionEvent
-from worktrain.contracts.spec import Context, Plan, PlanStep, Script
 from worktrain.contracts.tool import READ_ONLY
 from worktrain.contracts.turn import (
     CallAnswered,
@@ -65,7 +65,8 @@ from worktrain.contracts.turn import (
 )
 from worktrain.contracts.workspace import Limits
 from worktrain.engine import contracts_check, prompt
-from worktrain.engine.machine import BLOCKS_MAX, ENDING_OF_FAILURE, advance, current
+from worktrain.engine.contracts_check.artifact_examples import EXAMPLES
+from worktrain.engine.machine import ENDING_OF_FAILURE, advance, current
 
 KINDS = tuple(contracts_check.ARTIFACTS)
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
@@ -104,7 +105,7 @@ def test_the_model_is_that_of_the_tier_unless_one_is_named() -> None:
 
 def test_an_accepted_step_leads_to_the_next_and_the_last_one_to_completed() -> None:
     now, command = go(started(step("one-step"), step("two-step")), taken(done("c1")))
-    assert asked(command).say == (StepAccepted(call="c1", next_step="two-step"),)
+    assert asked(command).say == (StepAccepted(call="c1", prompt=StepPrompt(step="two-step")),)
     assert current(now).id == "two-step"
     now, command = go(now, taken(done("c2")))
     assert ended(command) is SessionEnding.COMPLETED
@@ -134,8 +135,8 @@ def test_a_wrong_artifact_goes_back_with_what_is_wrong(claim: ToolCall, problem:
     now, command = go(started(step("hand-over", KINDS[2])), taken(claim))
     (said,) = asked(command).say
     assert isinstance(said, StepBlocked)
-    assert said.problems[0].startswith(problem)
-    assert said.tries_left == BLOCKS_MAX - 1
+    assert said.blockers[0].message.startswith(problem)
+    assert said.tries_left == Limits().blocks_max - 1
     assert now.artifacts == ()
 
 
@@ -143,7 +144,7 @@ def test_notes_that_say_nothing_are_refused_where_notes_are_wanted() -> None:
     short = taken(done(notes="Done. " + " " * 60))
     (said,) = asked(go(started(), short)[1]).say
     assert isinstance(said, StepBlocked)
-    assert said.problems[0].startswith("notes: 5 characters")
+    assert said.blockers[0].message.startswith("The notes have 5 characters")
     assert ended(go(started(step(notes=False)), short)[1]) is SessionEnding.COMPLETED
 
 
@@ -160,7 +161,7 @@ def test_three_refusals_in_a_row_end_blocked_and_name_the_last_reason() -> None:
     now, command = go(now, taken(done(notes="")))
     assert ended(command) is SessionEnding.BLOCKED
     assert isinstance(command, Finish)
-    assert "notes: 0 characters" in command.why
+    assert "The notes are missing" in command.why
 
 
 def test_an_accepted_step_forgives_the_refusals_before_it() -> None:
@@ -181,7 +182,7 @@ def test_a_second_complete_step_in_one_reply_is_not_considered() -> None:
     assert asked(command).say == (
         CallAnswered(call="c2", word="one_step", is_error=True),
         CallAnswered(call="c3", word="one_step", is_error=True),
-        StepAccepted(call="c1", next_step="two-step"),
+        StepAccepted(call="c1", prompt=StepPrompt(step="two-step")),
     )
 
 
@@ -454,7 +455,7 @@ STEERS = st.lists(st.sampled_from(["{{ title }}", "hurry"]), max_size=2)
 @st.composite
 def claims(draw: st.DrawFn, wanted: PlanStep, careful: bool) -> tuple[dict[str, Any], bool]:
     """Arguments of a complete_step call, and whether they satisfy the step that is wanted."""
-    example: list[Any] = [contracts_check.EXAMPLES[wanted.contract]] if wanted.contract else []
+    example: list[Any] = [EXAMPLES[wanted.contract]] if wanted.contract else []
     if careful:
         return {"notes": NOTES, "artifacts": example}, True
     notes = draw(st.sampled_from([NOTES, NOTES, NOTES, "", "short"]))
@@ -520,7 +521,7 @@ class Talk:
         assert self.state.cost_microdollars < limits.cost_usd_max * 1e6
         assert self.worked_s < limits.minutes_max * 60
         self.prompted += [
-            one.step if isinstance(one, StepPrompt) else str(one.next_step)
+            one.step if isinstance(one, StepPrompt) else one.prompt.step if one.prompt else ""
             for one in turn.say
             if isinstance(one, StepPrompt | StepAccepted)
         ]
@@ -635,7 +636,8 @@ def test_whatever_the_agent_does_the_session_ends_truthfully(
     assert (command.ending is SessionEnding.COMPLETED) is finished_all
     ids = [one.id for one in talk.steps]
     assert talk.prompted == ids[: len(talk.prompted)]
-    wanted = [kind for kind, _ in plan[: talk.accepted] if kind]
+    steering = ("wr.loop_control", "wr.assessment")
+    wanted = [kind for kind, _ in plan[: talk.accepted] if kind and kind not in steering]
     assert [artifact.kind for artifact in talk.state.artifacts] == wanted
     if wrong == "kill":
         assert command.ending is SessionEnding.KILLED

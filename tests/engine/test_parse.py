@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from worktrain.contracts.artifact import CodingHandoff
 from worktrain.contracts.base import Authored
-from worktrain.contracts.spec import Spec
+from worktrain.contracts.spec import Condition, Spec, Step
 from worktrain.contracts.workspace import WorkspaceConfig
-from worktrain.engine.parse import BYTES_MAX, DEPTH_MAX, NODES_MAX, Unreadable, read
+from worktrain.engine.fault import Fault
+from worktrain.engine.parse import (
+    BYTES_MAX,
+    DEPTH_MAX,
+    NODES_MAX,
+    Problem,
+    Unreadable,
+    located,
+    read,
+    read_spec,
+)
 
 
 class Anything(Authored):
@@ -52,17 +63,21 @@ def problems(text: str, model: type[Authored] = Anything) -> list[str]:
 def test_yaml_is_read_into_its_model() -> None:
     spec = read(SPEC, Spec, "fix.yaml")
     assert spec.version == "1.0.0"
-    assert spec.steps[0].prompt == "Write a test that fails.\nSay where.\n"
-    assert spec.steps[1].title == "Repair it: käse ✓ 🚂"
-    assert spec.steps[1].outputContract is not None
+    one, two = spec.steps
+    assert isinstance(one, Step)
+    assert isinstance(two, Step)
+    assert one.prompt == "Write a test that fails.\nSay where.\n"
+    assert two.title == "Repair it: käse ✓ 🚂"
+    assert two.outputContract is not None
 
 
 @pytest.mark.parametrize("indent", [None, 2, "\t"])
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_json_is_read_as_it_is_written(indent: int | str | None, ascii_only: bool) -> None:
-    data = read(SPEC, Spec, "fix.yaml").model_dump(mode="json")
+    meant = read(SPEC, Spec, "fix.yaml")
+    data = meant.model_dump(mode="json", by_alias=True, exclude_unset=True)
     text = json.dumps(data, indent=indent, ensure_ascii=ascii_only)
-    assert read(text, Spec, "fix.json").model_dump(mode="json") == data
+    assert read(text, Spec, "fix.json") == meant
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# all of it is commented out\n", "---\n"])
@@ -142,6 +157,9 @@ def test_a_flood_of_problems_is_cut_and_counted() -> None:
     said = problems("".join(f"k{n}: 1\n" for n in range(100)))
     assert len(said) == 21
     assert "80 more" in said[-1]
+    began = time.monotonic()
+    assert "2980 more" in problems("".join(f"k{n}: 1\n" for n in range(3_000)))[-1]
+    assert time.monotonic() - began < 3
 
 
 def test_a_key_that_stands_twice_names_both_lines() -> None:
@@ -273,6 +291,287 @@ def test_a_hostile_key_cannot_speak_to_the_terminal() -> None:
     assert len(said) < 200
 
 
+# --- what the schema of a spec has against a document -----------------------------------------
+
+HEAD = "id: fix\nname: Fix\ndescription: D.\nversion: 1.0.0\nsteps:\n"
+LOOP = """\
+  - id: again
+    title: Again
+    type: loop
+    loop: {type: for, count: 2, maxIterations: 3}
+    body:
+      - {id: once, title: Once, prompt: Do it.}
+"""
+
+
+def spec_problems(steps: str) -> list[str]:
+    return problems(HEAD + steps, Spec)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (
+            "  - {id: one, title: One, prompt: x, type: paralel, parallelDelegations: []}",
+            "f.yml:6:44: steps[0].type: 'standard', 'parallel' or 'loop' is wanted here; "
+            "did you mean 'parallel'?",
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, type: xyzzy}",
+            "f.yml:6:44: steps[0].type: 'standard', 'parallel' or 'loop' is wanted here",
+        ),
+        (
+            "  - {id: one, titel: One, prompt: x}",
+            'f.yml:6:5: steps[0]: key "title" is missing',
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, requireConfirmation: {var: a, condition: {}}}",
+            'f.yml:6:68: unknown key "condition"; did you mean "contains"?',
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, requireConfirmation: {kind: human}}",
+            "f.yml:6:66: steps[0].requireConfirmation.kind: 'coordinator_eval' or "
+            "'human_approval' is wanted here; did you mean 'human_approval'?",
+        ),
+        (
+            "  - {id: one, title: One, promptBlocks: {goal: [{kind: text, txt: x, text: y}]}}",
+            'f.yml:6:62: unknown key "txt"; did you mean "text"?',
+        ),
+        (
+            "  - {id: one, title: One, promptBlocks: {goal: [{kind: tekst, text: y}]}}",
+            "f.yml:6:56: steps[0].promptBlocks.goal[0].kind: 'text' or 'ref' is wanted here; "
+            "did you mean 'text'?",
+        ),
+        (
+            "  - {id: one, title: One, promptBlocks: {goal: [{text: y}]}}",
+            'f.yml:6:49: steps[0].promptBlocks.goal[0]: key "kind" is missing',
+        ),
+        (
+            "  - {id: one, title: One, promptBlocks: {goal: 5}}",
+            "f.yml:6:48: steps[0].promptBlocks.goal: a text or a list is wanted here; "
+            "put it in quotes",
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, gives: {a: strin}}",
+            "f.yml:6:49: steps[0].gives.a: 'string', 'number', 'integer', 'boolean', 'array' or "
+            "'object' is wanted here; did you mean 'string'?",
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, gives: {a-b: string}}",
+            "f.yml:6:46: steps[0].gives.a-b: string should match pattern "
+            "'^[A-Za-z_][A-Za-z0-9_]*$'",
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, runCondition: {and: []}}",
+            "f.yml:6:58: steps[0].runCondition.and: at least 1 entry is wanted here",
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, runCondition: {and: [{vr: a}]}}",
+            'f.yml:6:60: unknown key "vr"; did you mean "var"?',
+        ),
+        (
+            "  - {id: one, title: One, prompt: x, validationCriteria: {and: [{type: contain, "
+            "message: m}]}}",
+            "f.yml:6:72: steps[0].validationCriteria.and[0].type: 'contains', 'regex', 'length' "
+            "or 'schema' is wanted here; did you mean 'contains'?",
+        ),
+        (
+            LOOP.replace("id: once", "type: loop, id: once"),
+            "f.yml:11:16: steps[0].body[0].type: 'standard' or 'parallel' is wanted here",
+        ),
+        (
+            LOOP.replace("type: for,", "type: each,"),
+            "f.yml:9:18: steps[0].loop.type: 'while', 'until', 'for' or 'forEach' is wanted here; "
+            "did you mean 'forEach'?",
+        ),
+        (
+            LOOP.replace("count: 2", "count: 5000"),
+            "f.yml:9:30: steps[0].loop.count: input should be less than or equal to 1000",
+        ),
+        (
+            LOOP.replace("    title: Again", "    title: 7"),
+            "f.yml:7:12: steps[0].title: a text is wanted here; put it in quotes",
+        ),
+        (
+            LOOP.replace("title: Once", "titel: Once, title: x"),
+            'f.yml:11:20: unknown key "titel"; did you mean "title"?',
+        ),
+    ],
+)
+def test_a_union_is_told_as_what_was_meant(steps: str, said: str) -> None:
+    assert said in spec_problems(steps)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "  - {id: one, title: One, prompt: x, type: 7}",
+        "  - {id: one, title: One, prompt: x, type: null}",
+        "  - {id: one, title: One, promptBlocks: {goal: [{kind: text}, 5, {kind: x}]}}",
+        "  - {id: one, title: One, prompt: x, gives: {a: 7, b: [x]}, needs: 5}",
+        "  - {id: one, title: One, prompt: x, requireConfirmation: 7, runCondition: [x]}",
+        "  - {id: one, title: One, prompt: x, requireConfirmation: {kind: 7}}",
+        LOOP.replace("type: for", "type: [for]"),
+        LOOP.replace("    body:\n      - ", "    body: "),
+        "  - 7\n  - [x]\n  - null\n",
+        "  one: two\n",
+    ],
+)
+def test_no_message_names_what_only_the_program_knows(steps: str) -> None:
+    said = "\n".join(spec_problems(steps))
+    for word in ("_form", "_is_rule", "tag", "discriminator", "tuple", "dict", "Input", "pydantic"):
+        assert word not in said
+
+
+def test_a_list_with_a_wrong_entry_is_not_called_too_short() -> None:
+    assert spec_problems("  - {id: one, title: One, prompt: x, promt: y}\n") == [
+        'f.yml:6:38: unknown key "promt"; did you mean "prompt"?'
+    ]
+    (said,) = problems(HEAD.replace("steps:\n", "steps: []\n"), Spec)
+    assert said == "f.yml:5:8: steps: at least 1 entry is wanted here"
+
+
+def test_a_wrong_type_hides_what_only_follows_from_it() -> None:
+    (said,) = spec_problems("  - {id: p-1, title: P, type: paralell, parallelDelegations: [x]}\n")
+    assert said.endswith("did you mean 'parallel'?")
+
+
+def test_a_problem_names_its_rule() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(HEAD + "  - {id: one, titel: One, prompt: 5}\n", Spec, "f.yml")
+    assert [one.rule for one in caught.value.problems] == [
+        "missing-key",
+        "unknown-key",
+        "wrong-type",
+    ]
+    assert {one.level for one in caught.value.problems} == {"error"}
+
+
+# --- faults of the compiler, in the text -------------------------------------------------------
+
+
+def test_a_fault_is_told_where_it_was_written_or_at_the_nearest_place_above() -> None:
+    faults = [
+        Fault(path=("steps", 1, "outputContract", "contractRef"), rule="b", message="there"),
+        Fault(path=("steps", 0, "loop", "items", 3), rule="a", message="above", level="warning"),
+        Fault(path=(), rule="c", message="all"),
+    ]
+    assert located(SPEC, "f.yml", faults) == (
+        Problem(file="f.yml", line=1, column=1, message="all", rule="c"),
+        Problem(file="f.yml", line=6, column=5, message="above", rule="a", level="warning"),
+        Problem(file="f.yml", line=14, column=35, message="there", rule="b"),
+    )
+    assert str(located(SPEC, "f.yml", faults)[1]) == "f.yml:6:5: warning: above"
+
+
+def test_faults_of_a_text_that_is_none_are_refused_like_the_text() -> None:
+    with pytest.raises(Unreadable):
+        located("a: [", "f.yml", [Fault(path=(), rule="r", message="m")])
+
+
+# --- versions of the schema ---------------------------------------------------------------------
+
+NEW = """\
+    outputContract: {contractRef: wr.contracts.coding_handoff}
+    promptFragments: [{id: f, text: t}]
+    verification: {command: make test}
+"""
+
+
+def test_a_spec_without_a_version_and_one_of_the_present_are_read_as_written() -> None:
+    for line in ("", "schemaVersion: 0.3.0\n", "schemaVersion: 0.3.9\n"):
+        spec, warnings = read_spec(line + SPEC + NEW.splitlines()[1] + "\n", "f.yml")
+        assert spec.id == "fix"
+        assert warnings == ()
+        with pytest.raises(Unreadable, match="unknown key"):
+            read_spec(line + SPEC + "tgas: [x]\n", "f.yml")
+
+
+def test_a_newer_spec_is_read_and_every_key_that_is_left_out_is_a_warning() -> None:
+    text = "schemaVersion: 0.4.0\n" + SPEC.replace("title: Repro", "mood: calm\n    title: Repro")
+    spec, warnings = read_spec(text + "    budget: 5\norigin: here\n", "f.yml")
+    assert spec.steps[0].title == "Reproduce it"
+    assert [str(one) for one in warnings] == [
+        "f.yml:1:16: warning: written for a newer schema than 0.3.0, the one known here",
+        'f.yml:8:5: warning: key "mood" is not known here and is left out',
+        'f.yml:17:5: warning: key "budget" is not known here and is left out',
+        'f.yml:18:1: warning: key "origin" is not known here and is left out',
+    ]
+
+
+def test_a_version_of_any_size_is_compared() -> None:
+    for version in ("0.4.0", "1.0.0", "99999999999.0.0", "9" * 5_000 + ".0.0"):
+        assert len(read_spec(f"schemaVersion: {version}\n" + SPEC, "f.yml")[1]) == 1
+
+
+def test_a_newer_spec_is_refused_for_everything_but_unknown_keys() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_spec("schemaVersion: 1.0.0\nmood: calm\n" + HEAD + "  - {id: one, title: 5}", "f.yml")
+    assert [one.rule for one in caught.value.problems] == ["wrong-type"]
+
+
+def test_an_older_spec_may_have_nothing_that_came_later() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_spec("schemaVersion: 0.1.0\n" + SPEC + NEW.replace("    outputC", "    # "), "f.yml")
+    assert str(caught.value).splitlines() == [
+        "f.yml:15:21: `outputContract` came with schema 0.2.0; write `schemaVersion: 0.2.0`",
+        "f.yml:17:22: `promptFragments` came with schema 0.3.0; write `schemaVersion: 0.3.0`",
+        "f.yml:18:19: `verification` came with schema 0.3.0; write `schemaVersion: 0.3.0`",
+    ]
+    with pytest.raises(Unreadable) as caught:
+        read_spec("schemaVersion: 0.2.4\n" + SPEC + NEW.replace("    outputC", "    # "), "f.yml")
+    assert [one.rule for one in caught.value.problems] == ["later-field", "later-field"]
+    assert read_spec("schemaVersion: 0.2.0\n" + SPEC, "f.yml")[1] == ()
+
+
+def test_what_came_later_is_found_in_the_body_of_a_loop() -> None:
+    text = "schemaVersion: 0.2.0\n" + HEAD + LOOP.replace("prompt: Do it.", "prompt: x, audit: {}")
+    with pytest.raises(Unreadable, match=r"f.yml:12:\d+: `audit` came with schema 0.3.0"):
+        read_spec(text, "f.yml")
+
+
+def test_the_oldest_specs_need_no_version_of_their_own() -> None:
+    text = SPEC.replace("version: 1.0.0\n", "").rsplit("\n", 2)[0] + "\n"
+    assert read_spec("schemaVersion: 0.1.2\n" + text, "f.yml")[0].version == "0.0.1"
+    for line in ("", "schemaVersion: 0.2.0\n"):
+        with pytest.raises(Unreadable, match='key "version" is missing'):
+            read_spec(line + text, "f.yml")
+
+
+@pytest.mark.parametrize("said", ["0.3", "x", "'0.3'", "[0, 3, 0]"])
+def test_what_is_no_version_is_refused_at_its_place(said: str) -> None:
+    with pytest.raises(Unreadable, match=r"f.yml:1:16: schemaVersion: "):
+        read_spec(f"schemaVersion: {said}\n" + SPEC, "f.yml")
+
+
+@pytest.mark.parametrize("text", ["", "7", "[1]", "schemaVersion: 0.1.0\nsteps: 5", "x: ["])
+def test_what_is_no_spec_is_unreadable(text: str) -> None:
+    with pytest.raises(Unreadable):
+        read_spec(text, "f.yml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 10_000_000,
+        "[" * 200_000,
+        "steps: " + "{and: [" * 5_000,
+        "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*{'a' if n == 0 else f'b{n - 1}'}, "
+                                   f"*{'a' if n == 0 else f'b{n - 1}'}]\n" for n in range(60)),
+        "id: \u202eabc\u0000",
+        HEAD + "  - {id: '\u0430bc', title: '\u200b', prompt: x}",
+    ],
+    ids=["long", "deep", "deep-conditions", "bomb", "controls", "homoglyph"],
+)  # fmt: skip
+def test_a_hostile_spec_is_answered_at_once(text: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unreadable):
+        read_spec(text, "f.yml")
+    assert time.monotonic() - began < 2
+
+
+# --- anything at all ----------------------------------------------------------------------------
+
 SOUP = st.text(
     st.sampled_from("ab1.-:?,[]{}&*!|>'\"%@#~ \n\t\\uUx0e\ufeff\x85\ud800🚂<="), max_size=60
 )
@@ -285,7 +584,7 @@ SOUP = st.text(
 @example("? ? ? a")
 @example("\ufeffit: 1")
 def test_any_text_is_a_value_or_unreadable(text: str) -> None:
-    for model in (Anything, WorkspaceConfig, CodingHandoff):
+    for model in (Anything, WorkspaceConfig, CodingHandoff, Spec):
         error = refusal(text, model)
         if error is not None:
             assert error.problems
@@ -318,3 +617,17 @@ TREE = st.recursive(
 def test_any_json_is_read_back_as_it_was(tree: object) -> None:
     for indent in (None, 2):
         assert read(json.dumps({"it": tree}, indent=indent), Anything, "f.json").it == tree
+
+
+def test_null_is_the_same_as_not_written_where_it_cannot_be_meant() -> None:
+    condition = {"var": "x", "equals": None, "gt": None, "in": None, "and": None}
+    written = {"id": "one", "title": "One", "prompt": "Go.", "promptBlocks": None}
+    read_back = Step.model_validate({**written, "runCondition": condition})
+    assert read_back.runCondition is not None
+    assert read_back.runCondition.raw() == {"var": "x", "equals": None}
+    with pytest.raises(ValidationError, match="a condition is one of"):
+        Condition.model_validate({"var": None, "gt": 1})
+    with pytest.raises(ValidationError, match="operators stand beside"):
+        Condition.model_validate({"not": {"var": "x"}, "equals": None})
+    with pytest.raises(ValidationError, match="exactly one of"):
+        Step.model_validate({"id": "one", "title": "One", "prompt": None})

@@ -1,24 +1,31 @@
 """Prompts: untrusted text stays text, hidden text goes, equal inputs give equal bytes."""
 
-import unicodedata
+import json
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from jinja2 import UndefinedError
 
-from tests.engine.conftest import compiled, request, step, words
+from tests.engine.conftest import closed, reported, request, words
+from worktrain.contracts.artifact import ReviewVerdict
+from worktrain.contracts.plan import Context, Script
 from worktrain.contracts.record import ToolOutput
-from worktrain.contracts.session import Section
-from worktrain.contracts.spec import Context
+from worktrain.contracts.session import Section, SessionClosed
 from worktrain.contracts.task import Task
 from worktrain.contracts.tool import ARGUMENTS
 from worktrain.contracts.turn import (
+    Blocker,
+    BlockerCode,
     CallAnswered,
+    Continued,
     CutOff,
+    Delegated,
     NearLimit,
+    Pass,
+    Pointer,
     Reminder,
+    Rewound,
     Say,
+    Spawned,
     Steer,
     StepAccepted,
     StepBlocked,
@@ -27,82 +34,34 @@ from worktrain.contracts.turn import (
     ToolDone,
     ToolResultBlock,
 )
-from worktrain.engine.prompt import cleaned, context, fill, said, system, tools
+from worktrain.engine.prompt import context, reports, said, system, tools
 
 HOSTILE = "{{ 7 * 7 }} {% for x in ''.__class__.__mro__ %}{{ x }}{% endfor %} {# gone #}"
 TOLD = Context(opening="The task.", rules="")
+VERDICT = ReviewVerdict(verdict="clean", confidence="high", summary="Nothing is wrong.")
 
 
-# --- what a person would not see -----------------------------------------------------------
+def script(**changes: Any) -> Script:
+    prompts = {"one-step": "Do the one-step.", "two-step": "Do the two-step."}
+    made = Script(spec="sample", system="", prompts=prompts, words=words())
+    return made.model_copy(update=changes)
 
 
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("a <!-- hidden --> b", "a  b"),
-        ("a <!-- two\nlines --> b", "a  b"),
-        ("a <!-- never closed\nhides the rest", "a "),
-        ("a <!--> b <!-- c --> d", "a  b  d"),
-        ("a <!---> b", "a  b"),
-        ("<!----> <!-- - -- > -->x", " x"),
-        # A reader sees this comment go on: its end is not an end.
-        ("a <!-- x --\u200b> still hidden", "a "),
-        # And sees this as text: it is no comment.
-        ("a <!\u200b-- shown --> b", "a <!-- shown --> b"),
-    ],
-)
-def test_html_comments_go_as_a_browser_reads_them(text: str, left: str) -> None:
-    assert cleaned(text) == left
+def blocker(
+    message: str = "wrong", fix: str = "", kind: Any = "notes", name: str = "notes"
+) -> Blocker:
+    pointer = Pointer(kind=kind, name=name)
+    return Blocker(code=BlockerCode.INVALID_NOTES, pointer=pointer, message=message, fix=fix)
 
 
-@pytest.mark.parametrize(
-    ("name", "hidden"),
-    [
-        ("zero width", "\u200b\u200c\u200d\u2060\ufeff"),
-        ("bidi", "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"),
-        ("tags", "".join(chr(0xE0000 + ord(c)) for c in "run this") + "\U000e0001\U000e007f"),
-        ("variation selectors", "\ufe00\ufe0f\U000e0100\U000e01ef"),
-        ("fillers", "\u034f\u115f\u1160\u3164\uffa0\u17b4\u180e"),
-        ("controls", "\x00\x07\x08\x0b\x0c\x1b\x7f\x85\x9b"),
-        ("soft hyphen and joiners", "\u00ad\u2061\u2064"),
-        ("private use", "\ue000\uf8ff\U000f0000"),
-        ("half a character", "\ud800\udcff"),
-    ],
-)
-def test_invisible_characters_go(name: str, hidden: str) -> None:
-    assert cleaned(f"be{hidden}fore") == "before", name
-    assert cleaned("".join(f"{one}x" for one in hidden)) == "x" * len(hidden)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Grüße, 你好, שלום, नमस्ते, Ωμέγα\n\tan indented line\n",
-        "😀 👍🏽 1\u20e3 🇫🇷 → ≤ “quoted” – dash…",
-        "if a < b and b > c: <b>bold</b> <! -- no comment -- >",
-        "e\u0301 combined, \u00a0 a space that does not break",
-        HOSTILE,
-    ],
-)
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    assert cleaned(text) == text
-
-
-def test_a_joined_emoji_falls_into_its_parts() -> None:
-    assert cleaned("👩\u200d💻 ❤\ufe0f") == "👩💻 ❤"
-
-
-def test_line_ends_of_every_system_are_line_ends() -> None:
-    assert cleaned("a\r\nb\rc\nd") == "a\nb\nc\nd"
-
-
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]) | st.sampled_from("<!->")))
-def test_what_is_left_is_visible_and_nothing_was_added(text: str) -> None:
-    left = cleaned(text)
-    assert all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co") for c in left)
-    there = iter(text.replace("\r\n", "\n").replace("\r", "\n"))
-    assert all(any(c == other for other in there) for c in left)
-    left.encode()
+def text_of(*say: Say, reports: dict[str, SessionClosed] | None = None, **changes: Any) -> str:
+    """Everything that is said, in one text."""
+    message = said(say, script(**changes), None, {}, reports or {})
+    return "\n".join(
+        block.text if isinstance(block, TextBlock) else block.content
+        for block in message.blocks
+        if isinstance(block, TextBlock | ToolResultBlock)
+    )
 
 
 # --- what a session is told ----------------------------------------------------------------
@@ -122,15 +81,58 @@ def test_a_context_has_the_cleaned_task_first_and_rules_apart() -> None:
     assert told.rules.endswith("# Rules of this repository, from AGENTS.md\nUse tabs.")
 
 
+def test_what_was_injected_is_recorded_with_its_size_in_order() -> None:
+    asked = request(
+        sections=(Section(title="Found", body="x" * 100), Section(title="Found", body="y" * 50)),
+        soul="Be kind.",
+        context={"risk": "high"},
+    )
+    told = context(asked, words(), {"AGENTS.md": "Use tabs.", "CLAUDE.md": "Use spaces."})
+    assert list(told.injected) == [
+        "the task",
+        "Found",
+        "What is known already",
+        "the operator's rules",
+        "AGENTS.md",
+        "CLAUDE.md",
+    ]
+    assert told.injected["Found"] == 150 + 2 * len("# Found\n")
+    separators = len("\n\n") * (3 + 2)
+    assert sum(told.injected.values()) + separators == len(told.opening) + len(told.rules)
+
+
 def test_a_task_that_is_all_hidden_has_no_more_than_its_title() -> None:
     told = context(request(task=Task(source="typed", title="T", body="<!-- x -->")), words(), {})
     assert "(no more than the title)" in told.opening
 
 
-def test_without_rules_there_is_no_layer_of_rules() -> None:
-    told = context(request(), words(), {})
-    assert told.rules == ""
-    assert system(compiled().script, told) == (words().base,)
+def test_variables_given_at_the_start_are_shown_cleaned_each_by_itself() -> None:
+    variables = {"b": ["a <!-- never closed", {"k\u200bey": "sh\u202eown"}], "a": 1, "c": "last"}
+    told = context(request(context=variables), words(), {})
+    _, _, known = told.opening.partition("# What is known already\n")
+    assert json.loads(known) == {"a": 1, "b": ["a ", {"key": "shown"}], "c": "last"}
+    other = context(request(context=dict(reversed(variables.items()))), words(), {})
+    assert other == told
+
+
+def test_without_variables_nothing_is_said_of_them() -> None:
+    assert "What is known already" not in context(request(), words(), {}).opening
+
+
+def test_variables_that_are_too_long_are_cut_and_none_of_them_vanishes() -> None:
+    variables = {"diff": "x" * 20_000, "log": "y" * 20_000, "risk": "high"}
+    told = context(request(context=variables), words(), {})
+    _, _, known = told.opening.partition("# What is known already\n")
+    assert reports.KNOWN_MAX - 10 <= len(known) <= reports.KNOWN_MAX
+    assert known.endswith(' "risk": "high"\n}')
+    assert known.count("x") > 3_900
+    assert known.count("y") > 3_900
+    assert known.count("or more characters left out") == 2
+
+
+def test_very_many_variables_stay_within_the_bound() -> None:
+    told = context(request(context={f"v{n}": "x" * 90 for n in range(9_000)}), words(), {})
+    assert told.injected["What is known already"] <= reports.KNOWN_MAX + 30
 
 
 def test_untrusted_text_is_never_read_as_a_template() -> None:
@@ -138,31 +140,56 @@ def test_untrusted_text_is_never_read_as_a_template() -> None:
         task=Task(source=HOSTILE, title=HOSTILE, body=HOSTILE),
         sections=(Section(title=HOSTILE, body=HOSTILE),),
         soul=HOSTILE,
+        context={"v": HOSTILE},
     )
     told = context(asked, words(), {HOSTILE: HOSTILE})
-    assert told.opening.count(HOSTILE) == 5
+    assert told.opening.count(HOSTILE) == 6
     assert told.rules.count(HOSTILE) == 3
-    script = compiled(step("one-step")).script
     outputs = {"c1": ToolOutput(content=HOSTILE, ok=True)}
+    child = reported(why=HOSTILE)
+    artifact = VERDICT.model_copy(update={"summary": HOSTILE})
+    report = closed(notes=(HOSTILE,), artifacts=(artifact,), given={"v": HOSTILE})
     say: tuple[Say, ...] = (
         ToolDone(call="c1"),
         CallAnswered(call="c2", word="answer", text=HOSTILE),
-        StepBlocked(call="c3", step="one-step", problems=(HOSTILE,), tries_left=1),
+        CallAnswered(call="c3", word="rejected", text=HOSTILE),
+        StepBlocked(
+            call="c4",
+            step="one-step",
+            blockers=(blocker(HOSTILE, HOSTILE, "context_key", HOSTILE),),
+            tries_left=1,
+        ),
+        Spawned(call="c5", children=(child,)),
+        Delegated(step="one-step", children=(child,)),
         Steer(text=HOSTILE, by=HOSTILE),
+        Rewound(step="one-step", reason=HOSTILE, by=HOSTILE),
+        Continued(step="one-step", text=HOSTILE, by=HOSTILE),
+        StepPrompt(
+            step="one-step",
+            values={"goal": HOSTILE + "{{other}}", "other": "never"},
+            in_pass=Pass(loop="each", number=1, most=2, item=HOSTILE + "{{goal}}"),
+        ),
     )
-    message = said(say, script, told, outputs)
+    prompts = {"one-step": "Reach {{goal}}."}
+    message = said(say, script(prompts=prompts), told, outputs, {child.session: report})
     shown = "".join(
         block.text if isinstance(block, TextBlock) else block.content
         for block in message.blocks
         if isinstance(block, TextBlock | ToolResultBlock)
     )
-    assert shown.count(HOSTILE) == 5 + 1 + 1 + 1 + 2
+    assert shown.count(HOSTILE) == 6 + 1 + 1 + 1 + 3 + 4 + 4 + 2 + 2 + 2 + 2
     assert "49" not in shown
+    assert "never" not in shown.partition("Reach")[2]
 
 
-def test_a_template_with_a_name_that_nobody_gives_is_an_error() -> None:
-    with pytest.raises(UndefinedError, match="titel"):
-        fill("{{ titel }}", title="x")
+def test_words_that_a_pinned_script_does_not_have_yet_are_replaced_by_the_bare_facts() -> None:
+    old = words().model_copy(update={"blocker": "", "continued": ""})
+    blocked = StepBlocked(call="c1", step="one-step", blockers=(blocker("too long"),), tries_left=1)
+    assert "too long" in text_of(blocked, words=old)
+    assert "and tests" in text_of(Continued(step="S", text="and tests", by="ada"), words=old)
+
+
+# --- what stands before every conversation -------------------------------------------------
 
 
 def test_the_cached_prefix_is_the_same_bytes_for_equal_inputs() -> None:
@@ -171,7 +198,7 @@ def test_the_cached_prefix_is_the_same_bytes_for_equal_inputs() -> None:
     one, two = (
         (
             tools(words()),
-            system(compiled().script, context(asked.model_copy(), words(), dict(rules))),
+            system(script(), context(asked.model_copy(), words(), dict(rules)), "one-step"),
         )
         for _ in "ab"
     )
@@ -180,7 +207,174 @@ def test_the_cached_prefix_is_the_same_bytes_for_equal_inputs() -> None:
     assert [tool.name for tool in one[0]] == list(ARGUMENTS)
 
 
-# --- what is said --------------------------------------------------------------------------
+def test_a_system_prompt_goes_from_what_all_sessions_share_to_what_one_repository_adds() -> None:
+    told = context(request(soul="Be kind."), words(), {"AGENTS.md": "Use tabs."})
+    spoken = script(system="This is coding.", systems={"two-step": "Judge coldly."})
+    shared = (words().base, "This is coding.")
+    assert system(spoken, told, "one-step") == (*shared, told.rules)
+    assert system(spoken, told, "two-step") == (*shared, "Judge coldly.", told.rules)
+    assert told.rules.index("Be kind.") < told.rules.index("Use tabs.")
+
+
+def test_without_rules_there_is_no_layer_of_rules() -> None:
+    told = context(request(), words(), {})
+    assert told.rules == ""
+    assert system(script(), told, "one-step") == (words().base,)
+
+
+def test_a_longer_conversation_keeps_its_prefix_to_the_byte() -> None:
+    told = context(request(soul="Be kind.", context={"risk": "high"}), words(), {})
+    spoken = script(systems={"two-step": "Judge coldly."})
+    steps = ("one-step", "two-step", "one-step", "three-step")
+    turns: list[tuple[Say, ...]] = [
+        (StepPrompt(step="one-step"),),
+        (StepAccepted(call="c1", prompt=StepPrompt(step="two-step")),),
+        (StepBlocked(call="c2", step="two-step", blockers=(blocker(),), tries_left=2),),
+        (Steer(text="hurry", by="ada"),),
+    ]
+
+    def request_of(turn: int) -> str:
+        """Everything that is sent for a turn, as one text."""
+        messages = [
+            said(say, spoken, None if number else told, {}).model_dump_json()
+            for number, say in enumerate(turns[: turn + 1])
+        ]
+        opened = [one.model_dump_json() for one in tools(words(), ("Read",))]
+        return "".join([*opened, *system(spoken, told, steps[turn]), *messages])
+
+    assert request_of(2).startswith(request_of(0))
+    assert request_of(3).startswith(request_of(2))
+    # Only a step with a system prompt of its own has another prefix, and the next has the old one.
+    assert not request_of(1).startswith(request_of(0))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "offered"),
+    [
+        (("Grep", "Read"), ["Read", "Grep", "complete_step", "report_issue"]),
+        (("complete_step",), ["complete_step", "report_issue"]),
+        (("no such tool",), ["complete_step", "report_issue"]),
+    ],
+)
+def test_only_allowed_tools_are_offered_in_the_order_of_all(
+    allowed: tuple[str, ...], offered: list[str]
+) -> None:
+    assert [tool.name for tool in tools(words(), allowed)] == offered
+
+
+# --- a step --------------------------------------------------------------------------------
+
+
+def test_a_step_is_its_pass_then_its_text_then_its_fragments_then_its_footer() -> None:
+    shown = text_of(
+        StepPrompt(
+            step="one-step",
+            values={"plan.name": "A", "risk": "high"},
+            fragments=("late", "one-step/early"),
+            in_pass=Pass(loop="Review until clean", number=2, most=5),
+        ),
+        prompts={"one-step": "Follow {{plan.name}}."},
+        fragments={"one-step/early": "It is {{risk}}.", "one-step/late": "Ask.", "x/late": "No."},
+        footers={"one-step": "Report {{plan.name}}.", "two-step": "No."},
+    )
+    banner, *rest = shown.split("\n\n")
+    assert banner.startswith("“Review until clean”, pass 2 of at most 5.")
+    assert rest == ["Follow A.", "Ask.", "It is high.", "Report A."]
+
+
+def test_the_first_pass_is_announced_in_a_line_and_a_later_one_says_what_is_left() -> None:
+    first, later = (
+        text_of(StepPrompt(step="one-step", in_pass=Pass(loop="L", number=number, most=3)))
+        for number in (1, 2)
+    )
+    assert first.startswith("“L”, pass 1 of at most 3\n\nDo the one-step.")
+    assert "leave what they\nsettled" in later
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pass_over_a_list_names_its_item(number: int) -> None:
+    shown = text_of(
+        StepPrompt(step="one-step", in_pass=Pass(loop="L", number=number, most=3, item="app/a.py"))
+    )
+    assert "This pass is about this item alone: app/a.py" in shown
+    assert "earlier passes" not in shown
+
+
+def test_what_a_person_would_not_see_is_not_put_into_a_step() -> None:
+    hidden = "".join(chr(0xE0000 + ord(c)) for c in "approve")
+    shown = text_of(
+        StepPrompt(
+            step="one-step",
+            values={"a": f"b{hidden}c <!-- d -->"},
+            in_pass=Pass(loop="L", number=1, most=2, item=f"e{hidden}f"),
+        ),
+        prompts={"one-step": "Do {{a}}."},
+    )
+    assert shown == (
+        "“L”, pass 1 of at most 2. This pass is about this item alone: ef\n\nDo bc <!-- d -->."
+    )
+
+
+def test_a_step_without_anything_around_it_is_its_text() -> None:
+    assert text_of(StepPrompt(step="one-step")) == "Do the one-step."
+
+
+def test_an_accepted_step_leads_to_the_next_one_in_the_same_result() -> None:
+    told = StepPrompt(step="one-step", values={"a": "b"}, in_pass=Pass(loop="L", number=1, most=2))
+    prompts = {"one-step": "Do {{a}}."}
+    (result,) = said(
+        (StepAccepted(call="c1", prompt=told),), script(prompts=prompts), None, {}
+    ).blocks
+    assert isinstance(result, ToolResultBlock)
+    assert result.content == "The step is done. Next:\n\n“L”, pass 1 of at most 2\n\nDo b."
+
+
+def test_an_accepted_step_that_something_else_follows_announces_nothing() -> None:
+    assert text_of(StepAccepted(call="c1")) == "The step is done."
+
+
+# --- what keeps a step from being done -----------------------------------------------------
+
+CONTRACTS = {
+    "wr.assessment": {"schema": {"title": "Judgement"}, "example": {"kind": "wr.assessment"}},
+    "wr.own": {"schema": {"title": "Own"}, "example": {"kind": "wr.own"}},
+}
+
+
+def test_a_refusal_says_code_place_problem_and_remedy_and_how_many_are_left() -> None:
+    wrong = (blocker("a is missing", "Set a.", "context_key", "a"), blocker("too short"))
+    shown = text_of(StepBlocked(call="c1", step="one-step", blockers=wrong, tries_left=2))
+    assert "- a is missing [INVALID_NOTES, context_key a]\n  To put it right: Set a.\n" in shown
+    assert "- too short [INVALID_NOTES, notes notes]\n" in shown
+    assert shown.endswith("2 more refusals end the session.")
+
+
+def test_a_refusal_shows_each_artifact_it_is_about_once_with_schema_and_example() -> None:
+    wrong = (
+        blocker(kind="output_contract", name="wr.own"),
+        blocker(kind="output_contract", name="wr.contracts.own"),
+        blocker(kind="output_contract", name="wr.unknown"),
+        blocker(kind="assessment_dimension", name="depth"),
+        blocker(kind="context_key", name="wr.assessment"),
+    )
+    blocked = StepBlocked(call="c1", step="one-step", blockers=wrong, tries_left=2)
+    shown = text_of(blocked, contracts=CONTRACTS)
+    assert shown.count('"title": "Own"') == 1
+    assert shown.count('"title": "Judgement"') == 1
+    assert shown.index("Own") < shown.index("Judgement")
+    assert '"kind": "wr.own"' in shown
+    assert "kind wr.unknown" not in shown
+
+
+def test_agents_that_were_started_are_an_error_only_when_none_completed() -> None:
+    good, bad = reported(), reported("t/child-2", ending="failed")
+    for children, is_error in (((good, bad), False), ((bad,), True)):
+        (result,) = said((Spawned(call="c1", children=children),), script(), None, {}).blocks
+        assert isinstance(result, ToolResultBlock)
+        assert result.is_error is is_error
+
+
+# --- everything ----------------------------------------------------------------------------
 
 EVERYTHING: tuple[Say, ...] = (
     Steer(text="hurry", by="ada"),
@@ -188,35 +382,57 @@ EVERYTHING: tuple[Say, ...] = (
     Reminder(step="one-step"),
     CutOff(max_tokens=1000),
     NearLimit(limit="turns", left="1 turns"),
+    Delegated(step="one-step", children=(reported(),)),
+    Rewound(step="One", reason="wrong way", by="ada"),
+    Continued(step="One", text="and tests", by="ada"),
     ToolDone(call="c1"),
-    StepAccepted(call="c2", next_step="two-step"),
-    StepBlocked(call="c3", step="one-step", problems=("a", "b"), tries_left=1),
-    CallAnswered(call="c4", word="not_run", is_error=True),
-    CallAnswered(call="c5", word="one_step", is_error=True),
-    CallAnswered(call="c6", word="noted"),
-    CallAnswered(call="c7", word="answer", text="Yes."),
+    StepAccepted(call="c2", prompt=StepPrompt(step="two-step")),
+    StepBlocked(call="c3", step="one-step", blockers=(blocker("a"), blocker("b")), tries_left=1),
+    Spawned(call="c4", children=(reported(),)),
+    CallAnswered(call="c5", word="not_run", is_error=True),
+    CallAnswered(call="c6", word="one_step", is_error=True),
+    CallAnswered(call="c7", word="unread", is_error=True),
+    CallAnswered(call="c8", word="noted"),
+    CallAnswered(call="c9", word="answer", text="Yes."),
+    CallAnswered(call="c10", word="rejected", text="No tests.", is_error=True),
+    CallAnswered(call="c11", word="not_allowed", text="Bash", is_error=True),
+    CallAnswered(call="c12", word="too_many", text="21 of 20", is_error=True),
 )
 
 
 def test_everything_can_be_said_and_results_stand_first() -> None:
-    script = compiled(step("one-step"), step("two-step")).script
-    message = said(EVERYTHING, script, TOLD, {"c1": ToolOutput(content="out", ok=True)})
+    message = said(EVERYTHING, script(), TOLD, {"c1": ToolOutput(content="out", ok=True)})
     types = [block.type for block in message.blocks]
-    assert types == ["tool_result"] * 7 + ["text"] * 6
+    assert types == ["tool_result"] * 12 + ["text"] * 9
     results = [block for block in message.blocks if isinstance(block, ToolResultBlock)]
-    assert [block.tool_use_id for block in results] == [f"c{n}" for n in range(1, 8)]
-    assert [block.is_error for block in results] == [False, False, True, True, True, False, False]
+    assert [block.tool_use_id for block in results] == [f"c{n}" for n in range(1, 13)]
+    wrong = {block.tool_use_id for block in results if block.is_error}
+    assert wrong == {"c3", "c5", "c6", "c7", "c10", "c11", "c12"}
     texts = [block.text for block in message.blocks if isinstance(block, TextBlock)]
     assert texts[0] == "The task."
-    assert script.prompts["two-step"] in results[1].content
-    assert "- a\n- b" in results[2].content
-    assert all(block.content.strip() for block in results)
-    assert all(text.strip() for text in texts)
+    assert "Do the two-step." in results[1].content
+    for one in (*texts, *(block.content for block in results)):
+        assert one.strip()
+        assert "{" not in one
+        assert one == one.strip("\n")
+
+
+def test_what_the_operator_said_reaches_the_model() -> None:
+    shown = text_of(*EVERYTHING)
+    for words_of_theirs in ("hurry", "wrong way", "and tests", "Yes.", "No tests.", "21 of 20"):
+        assert words_of_theirs in shown
+
+
+@pytest.mark.parametrize("word", ["rejected", "not_allowed", "too_many"])
+def test_an_answer_without_a_reason_is_a_whole_sentence(word: Any) -> None:
+    shown = text_of(CallAnswered(call="c1", word=word))
+    assert not any(gap in shown for gap in (": \n", ":\n", ":.", ", .", "()"))
+    assert shown.endswith(".")
 
 
 @pytest.mark.parametrize("output", ["", " \n"])
 def test_an_output_that_shows_nothing_is_said_to_be_empty(output: str) -> None:
     outputs = {"c1": ToolOutput(content=output, ok=True)}
-    (result,) = said((ToolDone(call="c1"),), compiled().script, None, outputs).blocks
+    (result,) = said((ToolDone(call="c1"),), script(), None, outputs).blocks
     assert isinstance(result, ToolResultBlock)
     assert result.content == words().no_output

@@ -9,24 +9,29 @@ from temporalio import activity
 
 from worktrain.activities.delivering import DeliveringActivities
 from worktrain.activities.door import implements
+from worktrain.activities.gathering import GatheringActivities
 from worktrain.activities.model import ModelActivities
 from worktrain.activities.opening import OpeningActivities
 from worktrain.activities.tool import ToolActivities
 from worktrain.contracts import calls
+from worktrain.contracts.artifact import ProjectArtifact
 from worktrain.contracts.base import Value
 from worktrain.contracts.calls import COMMIT_WORK, Call
 from worktrain.contracts.delivery import CommitReply, CommitRequest, Committed, RebaseRequest
 from worktrain.contracts.failure import TREATMENT, FailureKind, Treatment
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineState
+from worktrain.contracts.plan import Context, Script
 from worktrain.contracts.session import SessionResult, SessionStart
-from worktrain.contracts.spec import Context, Script
 from worktrain.contracts.steering import Answer, GateAnswer, Order
 from worktrain.contracts.turn import Message, Steer
 from worktrain.engine.machine import ENDING_OF_FAILURE
 from worktrain.workflows.ask import LIMITS
 
 AnyCall = Call[Any, Any]
-ACTIVITIES = (OpeningActivities, ModelActivities, ToolActivities, DeliveringActivities)
+ACTIVITIES = (
+    *(OpeningActivities, GatheringActivities, ModelActivities),
+    *(ToolActivities, DeliveringActivities),
+)
 KEPT: tuple[Any, ...] = (
     *(part for call in calls.ALL for part in (call.request, call.reply)),
     *(SessionStart, SessionResult, PipelineRequest, PipelineResult, PipelineState),
@@ -37,15 +42,41 @@ KEPT: tuple[Any, ...] = (
 
 REQUIRED = {
     "artifact.AcceptanceCriterion": "id statement",
+    "artifact.Alternative": "option reason",
+    "artifact.AssessmentReport": "dimensions",
+    "artifact.AuditReport": "audit verdict confidence scope summary",
+    "artifact.Classification": (
+        "taskComplexity riskLevel hasUI touchesArchitecture taskType recommendedPipeline rationale"
+    ),
     "artifact.CodingHandoff": "commitSubject",
+    "artifact.CoordinatorResult": "outcome summary sessionId error",
+    "artifact.CoordinatorSignal": "signalKind",
     "artifact.CorrectedAssumption": "assumed actual",
     "artifact.CriterionEvidence": "criterion evidence",
+    "artifact.DefensibilityClaim": "power cannibalization",
+    "artifact.Design": "title approach summary",
+    "artifact.DifferentiationHandoff": "generatedAt evidenceFreshness shapingHandoff",
+    "artifact.Digest": "title period",
     "artifact.DiscoveryHandoff": "selectedDirection confidenceBand",
+    "artifact.EvidenceFreshness": "oldestCapturedAt newestCapturedAt",
     "artifact.Finding": "severity summary",
+    "artifact.GateVerdict": "verdict confidence rationale",
+    "artifact.Hints": "teamSize",
+    "artifact.Hypothesis": "claim status",
+    "artifact.IdeaToShape": "rawIdea problem baseline appetiteHint constraints defensibilityClaim",
+    "artifact.Investigation": "summary rootCause confidence severity evidence recommendedFix",
     "artifact.Location": "path relevance",
+    "artifact.LoopControl": "decision",
+    "artifact.LoopFacts": "",
+    "artifact.ProjectArtifact": "kind",
+    "artifact.RatedLevel": "level",
     "artifact.RejectedDirection": "direction reason",
+    "artifact.ResearchReport": "question answer confidence sources summary",
+    "artifact.ResearchSource": "source says",
     "artifact.ReviewVerdict": "verdict confidence summary",
     "artifact.ShapingHandoff": "selectedShape appetite acceptanceCriteria",
+    "artifact.SpecDraft": "specPath checked summary",
+    "artifact.Triage": "subject assessment severity summary nextStep",
     "calls.Nothing": "",
     "delivery.BaseMoved": "now",
     "delivery.CloseWorktreeReply": "",
@@ -60,27 +91,60 @@ REQUIRED = {
     "delivery.ProofRequest": "repo base proof",
     "delivery.RebaseRequest": "worktree onto",
     "delivery.Rebased": "at",
+    "delivery.SnapshotRequest": "worktree key",
     "pipeline.Opened": "base config",
     "pipeline.PipelineRequest": "pipeline workspace repo task kind",
     "pipeline.PipelineResult": "id ending why",
     "pipeline.PipelineState": "request opened phase base",
+    "plan.Ask": "variable text",
+    "plan.Assessment": "id dimensions",
+    "plan.Confirmation": "kind",
+    "plan.Consequence": "level guidance",
+    "plan.Context": "opening rules",
+    "plan.Delegation": "name spec goal",
+    "plan.Dimension": "id levels",
+    "plan.Fragment": "id",
+    "plan.Jump": "when to jumps_max",
+    "plan.Loop": "type passes_max body",
+    "plan.Parallel": "delegations",
+    "plan.Plan": "spec model_tier steps",
+    "plan.PlanStep": "id title",
+    "plan.Script": "spec system prompts words",
+    "plan.Source": "variable",
+    "plan.Words": (
+        "base tools task section rules workspace_rules deliver notes step accepted blocked "
+        "reminder cut_off not_run one_step unread noted answer steer near_limit no_output "
+        "lost"
+    ),
     "proof.CheckComparison": "name base candidate",
     "proof.CheckRun": "name command at ending exit_code seconds",
     "proof.Decision": "gate answer by",
     "proof.PhaseRecord": "phase session spec script ending turns usage cost_microdollars model",
     "proof.Proof": (
-        "pipeline task base merged base_branch criteria phases reviews verification "
-        "decisions usage cost_microdollars"
+        "pipeline task base merged base_branch criteria phases reviews verification decisions "
+        "usage cost_microdollars"
     ),
     "proof.Review": "session at verdict",
     "proof.Verification": "base candidate checks",
     "proof.VerifyRequest": "pipeline repo base candidate commands sandbox",
     "session.AskModel": "request",
     "session.AskOperator": "question",
+    "session.Checkpoint": "id step title at head say artifacts",
+    "session.Child": "name request",
+    "session.Claim": "call notes",
+    "session.Confirm": "gate",
+    "session.ContinueAsked": "text by",
     "session.Finish": "ending why",
+    "session.Frame": "iteration at",
+    "session.Gather": "request",
+    "session.GatherRequest": "session repo at task sources",
+    "session.Gathered": "values",
     "session.Question": "id text",
+    "session.RewindAsked": "checkpoint reason by",
+    "session.RunChildren": "children",
     "session.RunTools": "groups",
     "session.Section": "title body",
+    "session.Seed": "state event",
     "session.SessionClosed": "session pipeline record artifacts notes why",
     "session.SessionOpened": "plan script context",
     "session.SessionRequest": (
@@ -89,28 +153,29 @@ REQUIRED = {
     "session.SessionResult": "record ending why",
     "session.SessionStart": "request",
     "session.SessionState": "request opened",
-    "spec.Context": "opening rules",
-    "spec.Plan": "spec model_tier steps",
-    "spec.PlanStep": "id title",
-    "spec.Script": "spec system prompts words",
-    "spec.Words": (
-        "base tools task section rules workspace_rules deliver notes step accepted "
-        "blocked reminder cut_off not_run one_step unread noted answer steer near_limit "
-        "no_output lost"
-    ),
     "steering.Answer": "question text by",
+    "steering.Gate": "id text",
     "steering.GateAnswer": "answer by",
     "steering.Order": "by",
     "task.Task": "source title",
+    "trace.Trace": "n kind step text",
+    "turn.Blocker": "code pointer message",
     "turn.CallAnswered": "call word",
+    "turn.Continued": "step text by",
     "turn.CutOff": "max_tokens",
+    "turn.Delegated": "step children",
     "turn.Message": "role blocks",
     "turn.NearLimit": "limit left",
     "turn.OpaqueBlock": "raw",
+    "turn.Pass": "loop number most",
+    "turn.Pointer": "kind name",
     "turn.Reminder": "step",
+    "turn.Reported": "name session ending why",
+    "turn.Rewound": "step reason by",
+    "turn.Spawned": "call children",
     "turn.Steer": "text by",
-    "turn.StepAccepted": "call next_step",
-    "turn.StepBlocked": "call step problems tries_left",
+    "turn.StepAccepted": "call",
+    "turn.StepBlocked": "call step tries_left",
     "turn.StepPrompt": "step",
     "turn.TextBlock": "text",
     "turn.ToolCall": "id name preview",
@@ -228,4 +293,6 @@ def test_values_in_histories_ignore_what_they_do_not_know() -> None:
     (tests of engine.parse and engine.contracts_check)."""
     for name, model in kept().items():
         assert model.model_config.get("frozen"), name
-        assert model.model_config.get("extra") == "ignore", name
+        # The fields of a project's own kind are those of its JSON Schema.
+        wanted = "allow" if model is ProjectArtifact else "ignore"
+        assert model.model_config.get("extra") == wanted, name

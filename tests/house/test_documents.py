@@ -20,16 +20,17 @@ from pydantic.fields import FieldInfo
 
 from worktrain import embedded
 from worktrain.activities.tools import bash, files, search
-from worktrain.adapters.catalogue import Catalogue
+from worktrain.adapters.catalogue import Catalogue, sources
 from worktrain.adapters.shells import Command
 from worktrain.cli.exits import BY_ENDING, Exit
 from worktrain.cli.main import cli
 from worktrain.cli.standing import facts
+from worktrain.contracts import spec
+from worktrain.contracts.base import Authored
 from worktrain.contracts.failure import TREATMENT
 from worktrain.contracts.pipeline import Phase, PipelineEnding
 from worktrain.contracts.proof import CheckEnding
 from worktrain.contracts.session import SessionEnding
-from worktrain.contracts.spec import OutputContract, Spec, Step
 from worktrain.contracts.tool import ARGUMENTS
 from worktrain.contracts.workspace import WorkspaceConfig
 from worktrain.coordinators import feature
@@ -272,7 +273,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value == "" or value == ():
+    if value is None or value in ("", (), {}):
         return "—"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -341,32 +342,117 @@ def test_the_bounds_of_tools_are_those_of_the_code() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("heading", "models"),
-    [("Fields of a spec", [Spec]), ("Fields of a step", [Step, OutputContract])],
-)
-def test_every_field_of_a_spec_is_in_the_reference(
-    heading: str, models: list[type[BaseModel]]
-) -> None:
-    told = [
-        (row[0].strip("`"), row[1]) for row in _rows(_section("docs/reference/spec.md", heading))
-    ]
-    fields = [pair for model in models for pair in model.model_fields.items()]
-    assert told == [(name, _default(field)) for name, field in fields]
+SPECS = "docs/reference/spec.md"
+FIELDS: dict[str, list[tuple[str, type[BaseModel]]]] = {
+    "Fields of a spec": [
+        ("", spec.Spec),
+        ("recommendedPreferences.", spec.RecommendedPreferences),
+        ("extensionPoints[].", spec.ExtensionPoint),
+        ("references[].", spec.Reference),
+    ],
+    "Fields of every step": [
+        ("", spec.Common),
+        ("requireConfirmation.", spec.ConfirmationRule),
+    ],
+    "Fields of a standard step": [
+        ("", spec.Step),
+        ("outputContract.", spec.OutputContract),
+        ("validationCriteria.", spec.ValidationRule),
+        ("validationCriteria.", spec.ValidationComposition),
+        ("verification.", spec.Verification),
+        ("audit.", spec.Audit),
+    ],
+    "Prompts": [
+        ("promptBlocks.", spec.PromptBlocks),
+        ("promptFragments[].", spec.PromptFragment),
+    ],
+    "Conditions": [("", spec.Condition)],
+    "Assessments": [
+        ("assessments[].", spec.Assessment),
+        ("assessments[].dimensions[].", spec.Dimension),
+        ("assessmentConsequences[].", spec.AssessmentConsequence),
+        ("assessmentConsequences[].when.", spec.AssessmentTrigger),
+        ("assessmentConsequences[].effect.", spec.RequireFollowup),
+        ("assessmentConsequences[].effect.", spec.RequireRedo),
+    ],
+    "Questions": [("questions[].", spec.TypedQuestion)],
+    "Gathering": [("contextGather[].", spec.ContextSource)],
+    "Jumps": [("jumpIf[].", spec.Jump)],
+    "Loops": [
+        ("", spec.LoopStep),
+        ("loop.", spec.LoopRules),
+        ("loop.conditionSource.", spec.ArtifactSource),
+        ("loop.conditionSource.", spec.VariableSource),
+    ],
+    "Parallel steps": [
+        ("", spec.ParallelStep),
+        ("parallelDelegations[].", spec.Delegation),
+        ("synthesis.", spec.Synthesis),
+        ("forEach.", spec.ForEachDelegation),
+    ],
+    "Routines": [("templateCall.", spec.TemplateCall)],
+    "Functions": [
+        ("functionDefinitions[].", spec.FunctionDefinition),
+        ("functionDefinitions[].parameters[].", spec.FunctionParameter),
+        ("functionCalls[].", spec.FunctionCall),
+    ],
+}
+"""By heading: what its fields are called, and which they are."""
+IN_PROSE: set[type[BaseModel]] = {spec.TextPart, spec.RefPart}
+
+
+@pytest.mark.parametrize("heading", FIELDS)
+def test_every_field_of_a_spec_is_in_the_reference(heading: str) -> None:
+    told = [(row[0].strip("`"), row[1]) for row in _rows(_section(SPECS, heading))]
+    wanted: dict[str, str] = {}
+    for before, model in FIELDS[heading]:
+        # What every step has stands in a table of its own.
+        common = model is not spec.Common and issubclass(model, spec.Common)
+        for name, field in model.model_fields.items():
+            if not common or name not in spec.Common.model_fields:
+                wanted.setdefault(f"{before}{field.alias or name}", _default(field))
+    assert told == list(wanted.items())
+
+
+def test_the_tables_have_every_part_of_a_spec() -> None:
+    told = {model for parts in FIELDS.values() for _, model in parts} | IN_PROSE
+    there = {
+        model
+        for model in vars(spec).values()
+        if isinstance(model, type) and issubclass(model, Authored) and model.model_fields
+    }
+    assert there == told
+
+
+def test_the_folders_of_specs_are_in_the_reference_in_their_order() -> None:
+    places = _firsts(_section(SPECS, "Where specs lie"))
+    assert [place.partition("/`")[0] for place in places[2:]] == list(sources.SPECS)
 
 
 def test_every_artifact_and_its_fields_are_in_the_reference() -> None:
-    rows = _rows(_section("docs/reference/spec.md", "Artifacts"))
-    told = {row[0].strip("`"): SPAN.findall(row[1]) for row in rows}
-    assert told == {kind: list(model.model_fields) for kind, model in ARTIFACTS.items()}
+    page = "docs/reference/artifacts.md"
+    kinds = [SPAN.findall(row[0])[0] for row in _rows(_text(page).partition("\n## ")[0])]
+    assert kinds == list(ARTIFACTS)
+    for kind, model in ARTIFACTS.items():
+        outermost = [re.split(r"\[|\.", name)[0] for name in _firsts(_section(page, kind))]
+        assert list(dict.fromkeys(outermost)) == [n for n in model.model_fields if n != "kind"]
 
 
 def test_every_bundled_spec_is_in_the_reference() -> None:
-    rows = _rows(_section("docs/reference/spec.md", "Bundled specs"))
-    told = {row[0].strip("`"): (row[1], row[2].strip("`")) for row in rows}
+    told = {
+        row[0].strip("`"): (row[1], row[2].strip("`"))
+        for row in _rows(_section(SPECS, "Bundled specs"))
+    }
     delivers = {model: kind for kind, model in ARTIFACTS.items()}
-    assert told == {spec: (phase.value, delivers[DELIVERS[phase]]) for phase, spec in SPEC.items()}
-    assert set(told) == set(Catalogue().names())
+    assert told == {id_: (phase.value, delivers[DELIVERS[phase]]) for phase, id_ in SPEC.items()}
+    alone = {
+        row[0].strip("`"): row[1] for row in _rows(_section(SPECS, "Specs to run by themselves"))
+    }
+    routines = {row[0].strip("`"): row[1] for row in _rows(_section(SPECS, "Bundled routines"))}
+    entries = {entry.id: entry for entry in Catalogue().entries()}
+    assert {*told, *alone, *routines} == set(entries)
+    assert all(entries[name].description == said for name, said in {**alone, **routines}.items())
+    assert {name for name, entry in entries.items() if entry.routine} == set(routines)
 
 
 # --- commands -------------------------------------------------------------------------------
@@ -379,15 +465,30 @@ EVERYWHERE = {"--json", "--help"}
 def test_every_option_of_a_command_is_in_the_reference(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    section = _section(COMMANDS, name)
-    assert f"`worktrain {name}" in section
-    takes = {
+    # Commands of a command stand below headings of third level.
+    section, *below = _section(COMMANDS, name).split("\n### ")
+    told = {heading: text for heading, _, text in (part.partition("\n") for part in below)}
+    commands: dict[str, click.Command] = {}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for each in command.list_commands(context):
+            inner = command.get_command(context, each)
+            assert inner is not None
+            commands[f"{name} {each}"] = inner
+    assert set(told) == set(commands)
+    for full, each_command in {name: command, **commands}.items():
+        text = told.get(full, section)
+        assert f"`worktrain {full}" in text
+        assert set(_firsts(text)) == _options(each_command) - EVERYWHERE, full
+
+
+def _options(command: click.Command) -> set[str]:
+    return {
         option
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in parameter.opts
     }
-    assert set(_firsts(section)) == takes - EVERYWHERE
 
 
 def test_the_reference_names_no_command_that_is_gone() -> None:

@@ -12,10 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LINTER = Path(sysconfig.get_path("scripts")) / "lint-imports"
 PURE = frozenset(
-    {"collections", "dataclasses", "difflib", "enum", "hashlib", "json", "math", "re", "typing"}
-    | {"unicodedata", "jinja2", "pydantic", "pydantic_core", "yaml"}
+    {"collections", "dataclasses", "difflib", "enum", "functools", "hashlib", "json", "math", "re"}
+    | {"typing", "unicodedata", "jinja2", "jsonschema", "pydantic", "pydantic_core", "referencing"}
+    | {"yaml"}
 )
-"""The standard library without IO, pydantic, a YAML reader, the template library."""
+"""The standard library without IO, pydantic, a YAML reader, the libraries for templates and for
+JSON Schema."""
 ALLOWED = {
     "contracts": PURE,
     "engine": PURE,

@@ -4,24 +4,47 @@ import ast
 import inspect
 from collections.abc import Iterator
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from worktrain.adapters.catalogue import Catalogue
-from worktrain.contracts.spec import Words
+from worktrain.contracts.plan import Words
+from worktrain.contracts.spec import Feature, Spec
 from worktrain.contracts.tool import ARGUMENTS, DECIDED_BY_ENGINE, READ_ONLY
 from worktrain.contracts.turn import CallAnswered
-from worktrain.engine import compile as compile_module
 from worktrain.engine import prompt
+from worktrain.engine.compile import texts, virtual
+from worktrain.engine.prompt import reports
+from worktrain.engine.prompt.fill import fill
 
 WORDS = Catalogue().words()
-UNFILLED = ("base", "notes", "no_output", "lost")
+UNFILLED = ("base", "notes", "files", "no_output", "lost")
 """Said as they stand."""
 ANSWERS: tuple[str, ...] = get_args(CallAnswered.model_fields["word"].annotation)
-TEMPLATES = tuple(name for name in Words.model_fields if name != "tools")
+TABLES = ("tools", "metrics", "features", "refs")
+"""Texts by name; said as they stand."""
+TEMPLATES = tuple(name for name in Words.model_fields if name not in TABLES)
+FACTS: dict[str, list[dict[str, Any]]] = {
+    "references": [{"title": "t", "source": "s", "purpose": "p", "authoritative": True}],
+    "assessments": [
+        {"id": "a", "purpose": "p", "dimensions": [{"id": "d", "purpose": "", "levels": ["x"]}]}
+    ],
+    "variables": [{"name": "n", "schema": "{}"}],
+    "children": [
+        {
+            "name": "n",
+            "ending": "completed",
+            "session": "s",
+            **{key: ["> x"] for key in ("why", "artifacts", "given", "notes")},
+            "left_out": 1,
+            "empty": True,
+        }
+    ],
+}
+"""Values that are no text."""
 
 
 def wanted(name: str) -> set[str]:
@@ -47,7 +70,7 @@ def fillings(module: ModuleType) -> Iterator[tuple[str, set[str]]]:
                 yield from ((answer, given) for answer in ANSWERS)
 
 
-GIVEN = dict([*fillings(prompt), *fillings(compile_module)])
+GIVEN = dict(one for module in (prompt, reports, texts, virtual) for one in fillings(module))
 
 
 def test_every_tool_has_words_and_nothing_else_has() -> None:
@@ -73,15 +96,36 @@ def test_what_is_said_as_it_stands_has_no_names(name: str) -> None:
     assert wanted(name) == set()
 
 
-@pytest.mark.parametrize("tool", sorted(WORDS.tools))
-def test_the_words_of_a_tool_are_no_template(tool: str) -> None:
-    assert "{{" not in WORDS.tools[tool]
-    assert "{%" not in WORDS.tools[tool]
+def leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    else:
+        for inner in value.values():
+            yield from leaves(inner)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_texts_of_a_table_are_no_templates(table: str) -> None:
+    texts_of_it = list(leaves(getattr(WORDS, table)))
+    assert texts_of_it
+    for text in texts_of_it:
+        assert text.strip()
+        assert "{{" not in text
+        assert "{%" not in text
+
+
+def test_every_profile_and_feature_of_the_schema_has_words() -> None:
+    profiles = set(get_args(Spec.model_fields["metricsProfile"].annotation)) - {"none"}
+    assert set(WORDS.metrics) == profiles
+    assert set(WORDS.features) == set(get_args(Feature))
+    for blocks in WORDS.features.values():
+        assert set(blocks) <= {"constraints", "procedure", "verify"}
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_renders_to_something(name: str) -> None:
-    filled = prompt.fill(getattr(WORDS, name), **dict.fromkeys(wanted(name), "value"))
+    values = {one: FACTS.get(one, "value") for one in wanted(name)}
+    filled = fill(getattr(WORDS, name), **values)
     assert filled.strip()
     assert "{{" not in filled
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,19 +13,21 @@ from temporalio.client import Client as Temporal
 from temporalio.client import WorkflowHandle
 
 from worktrain.adapters.forges.in_memory import InMemoryForge
-from worktrain.adapters.models.scenario import Scenario
+from worktrain.adapters.models import ModelClient
+from worktrain.adapters.models.scenario import Scenario, text_of
 from worktrain.adapters.models.scripted import ScriptedModel
 from worktrain.adapters.shells import Shell
 from worktrain.adapters.shells.scripted import ScriptedShell
 from worktrain.adapters.stores.in_memory import InMemoryStore
 from worktrain.adapters.workspaces.in_memory import InMemoryRepository, InMemoryWorkspaces
 from worktrain.client import Client, connect
-from worktrain.contracts.delivery import CommitReply, CommitRequest
+from worktrain.contracts.delivery import CommitReply, CommitRequest, SnapshotRequest
 from worktrain.contracts.pipeline import PipelineKind, PipelineResult, PipelineView
 from worktrain.contracts.session import SessionRequest, SessionResult, SessionStart, SessionView
 from worktrain.contracts.task import Task
 from worktrain.contracts.workspace import (
     CONFIG_PATH,
+    CommitRef,
     Limits,
     ModelNames,
     SandboxRules,
@@ -94,6 +97,11 @@ def session(phase: str, *turns: Turn, match: str | None = None) -> dict[str, Any
     return {"name": f"{phase} {match or ''}".strip(), "match": pattern, "turns": list(turns)}
 
 
+def follows(spec: str, *turns: Turn) -> dict[str, Any]:
+    """A session of a scenario: the one that follows a spec of `Office.add_spec`."""
+    return {"name": spec, "match": f"This session follows {spec}\\.", "turns": list(turns)}
+
+
 def quick(*, code: str = "done", then: tuple[dict[str, Any], ...] = ()) -> list[dict[str, Any]]:
     """Coding that writes `code` to a file, and a review that finds it clean."""
     return [
@@ -116,13 +124,21 @@ class OnDisk(InMemoryWorkspaces):
         return worktree
 
     async def commit(self, request: CommitRequest) -> CommitReply:
-        root = Path(request.worktree.root)
-        self.worktrees[request.worktree.root].files = {
+        self._look(request.worktree)
+        return await super().commit(request)
+
+    async def snapshot(self, request: SnapshotRequest) -> CommitRef:
+        self._look(request.worktree)
+        return await super().snapshot(request)
+
+    def _look(self, worktree: Worktree) -> None:
+        """See what tools have made of the files."""
+        root = Path(worktree.root)
+        self.worktrees[worktree.root].files = {
             str(file.relative_to(root)): file.read_text()
             for file in sorted(root.rglob("*"))
             if file.is_file()
         }
-        return await super().commit(request)
 
 
 @dataclass
@@ -132,13 +148,16 @@ class Office:
     temporal: Temporal
     queue: str
     home: Path
-    model: ScriptedModel
+    model: ModelClient
+    """Who answers from now on: a scenario (`plays`), or whoever is put here."""
     repository: InMemoryRepository
     workspaces: InMemoryWorkspaces
     forge: InMemoryForge
     store: InMemoryStore
     client: Client
     ran: list[str] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+    """What the model was told last, at each of its calls."""
 
     @classmethod
     @asynccontextmanager
@@ -185,6 +204,14 @@ class Office:
         """Commit a configuration to the base branch."""
         self.repository.advance("main", {CONFIG_PATH: text}, "Configure")
 
+    def add_spec(self, name: str, text: str) -> None:
+        """Commit a spec to the base branch; its system prompt is `This session follows NAME.`"""
+        head = f"id: {name}\nname: {name}\ndescription: A spec of a test.\nversion: 1.0.0\n"
+        head += f"systemPrompt: This session follows {name}.\n"
+        self.repository.advance(
+            "main", {f".worktrain/specs/{name}.yaml": head + text}, f"Add {name}"
+        )
+
     async def run_session(self, **changes: Any) -> WorkflowHandle[Any, SessionResult]:
         """Start a session of the spec `discovery` by itself."""
         base = self.repository.refs["main"]
@@ -215,6 +242,8 @@ class Office:
             id=name,
             task_queue=self.queue,
             result_type=SessionResult,
+            # A story whose session is held for ever fails instead of hanging.
+            execution_timeout=timedelta(seconds=60),
         )
 
     async def session_until(self, name: str, true: Callable[[SessionView], bool]) -> SessionView:
@@ -259,4 +288,5 @@ class _Speaking:
         self._office = office
 
     async def reply(self, request: Any, progress: Any) -> Any:
+        self._office.heard.append(text_of(request.messages[-1]))
         return await self._office.model.reply(request, progress)

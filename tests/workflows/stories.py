@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
+from tests.workflows import spec_stories
 from tests.workflows.office import (
     CODING,
     DISCOVERY,
@@ -352,6 +353,6 @@ _CLEAN = {"verdict": "clean", "findings": []}
 
 STORIES: tuple[Story, ...] = tuple(
     story
-    for name, story in list(globals().items())
+    for name, story in [*globals().items(), *vars(spec_stories).items()]
     if name.startswith(("session_", "pipeline_")) and asyncio.iscoroutinefunction(story)
 )

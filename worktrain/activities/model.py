@@ -1,15 +1,18 @@
 """One model call: asked once, paid once, its words kept in the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from worktrain.activities.door import implements
 from worktrain.adapters.models import ModelClient
 from worktrain.adapters.stores import Store
 from worktrain.contracts.calls import TAKE_TURN
-from worktrain.contracts.spec import Context, Script
+from worktrain.contracts.plan import Context, Script
+from worktrain.contracts.session import SessionClosed
 from worktrain.contracts.turn import (
+    Delegated,
     Message,
     ModelRequest,
+    Spawned,
     TextBlock,
     ToolDone,
     ToolSchema,
@@ -21,22 +24,23 @@ from worktrain.engine import converse, prompt
 PINNED_MAX = 64
 """Sessions whose pinned texts are kept at hand."""
 
+_Names = tuple[str, str, tuple[str, ...]]
+
 
 class Pinned:
-    """The texts of a session that never change, as its model calls need them."""
+    """What never changes in a session, as its model calls need it."""
 
-    def __init__(self, script: Script, context: Context) -> None:
+    def __init__(self, script: Script, context: Context, allowed: Sequence[str]) -> None:
         self.script = script
         self.context = context
-        self.system = prompt.system(script, context)
-        self.tools: tuple[ToolSchema, ...] = prompt.tools(script.words)
+        self.tools: tuple[ToolSchema, ...] = prompt.tools(script.words, allowed)
 
 
 class ModelActivities:
     def __init__(self, store: Store, model: ModelClient) -> None:
         self._store = store
         self._model = model
-        self._pinned: dict[tuple[str, str], Pinned] = {}
+        self._pinned: dict[_Names, Pinned] = {}
 
     @implements(TAKE_TURN)
     async def take_turn(self, request: TurnRequest, progress: Callable[[str], None]) -> TurnReply:
@@ -53,11 +57,12 @@ class ModelActivities:
             else {}
         )
         first = pinned.context if request.head is None else None
-        said = prompt.said(request.say, pinned.script, first, outputs)
+        reports = await self._reports(request)
+        said = prompt.said(request.say, pinned.script, first, outputs, reports)
         reply = await self._model.reply(
             ModelRequest.model_construct(
                 model=request.model,
-                system=pinned.system,
+                system=prompt.system(pinned.script, pinned.context, request.step),
                 tools=pinned.tools,
                 messages=(*earlier, said),
                 max_tokens=request.max_tokens,
@@ -71,13 +76,23 @@ class ModelActivities:
             key, request, said, Message(role="assistant", blocks=blocks), answer
         )
 
+    async def _reports(self, request: TurnRequest) -> dict[str, SessionClosed]:
+        """What the sessions handed over that this turn tells of, by session id."""
+        told = [one for one in request.say if isinstance(one, Delegated | Spawned)]
+        sessions = dict.fromkeys(child.session for one in told for child in one.children)
+        found = {session: await self._store.session(session) for session in sessions}
+        return {session: closed for session, closed in found.items() if closed is not None}
+
     async def _pin(self, request: TurnRequest) -> Pinned:
-        names = (request.script, request.context)
+        names = (request.script, request.context, request.tools)
         if names not in self._pinned:
-            script, context = [await self._store.get_blob(name) for name in names]
+            script = await self._store.get_blob(request.script)
+            context = await self._store.get_blob(request.context)
             while len(self._pinned) >= PINNED_MAX:
                 self._pinned.pop(next(iter(self._pinned)))
             self._pinned[names] = Pinned(
-                Script.model_validate_json(script), Context.model_validate_json(context)
+                Script.model_validate_json(script),
+                Context.model_validate_json(context),
+                request.tools,
             )
         return self._pinned[names]

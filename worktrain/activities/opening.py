@@ -1,11 +1,13 @@
 """Beginnings and endings: what a pipeline and a session start from, and what is kept of them."""
 
+import asyncio
+import logging
 import time
 from pathlib import Path
 
 from worktrain.activities.door import implements
 from worktrain.activities.sandbox import Sandboxes
-from worktrain.adapters.catalogue import Catalogue
+from worktrain.adapters.catalogue import Catalogue, catalogue_at
 from worktrain.adapters.stores import Store
 from worktrain.adapters.workspaces import Workspaces
 from worktrain.contracts.calls import (
@@ -15,44 +17,57 @@ from worktrain.contracts.calls import (
     OPEN_PIPELINE,
     OPEN_SESSION,
     OPEN_WORKTREE,
+    SNAPSHOT,
     Nothing,
 )
-from worktrain.contracts.delivery import CloseWorktreeReply, CloseWorktreeRequest
+from worktrain.contracts.delivery import (
+    CloseWorktreeReply,
+    CloseWorktreeRequest,
+    SnapshotRequest,
+)
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import Opened, PipelineRequest, PipelineResult
+from worktrain.contracts.plan import Compiled
 from worktrain.contracts.session import Section, SessionClosed, SessionOpened, SessionRequest
 from worktrain.contracts.workspace import (
     CONFIG_PATH,
     Base,
+    CommitRef,
     WorkspaceConfig,
     Worktree,
     WorktreeRequest,
 )
 from worktrain.engine import prompt
 from worktrain.engine.compile import Uncompilable, compile_spec
-from worktrain.engine.parse import Unreadable, read
+from worktrain.engine.parse import Problem, Unreadable, read
+from worktrain.engine.prompt.visible import cleaned
 
 RULES_FILES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md")
 RULES_CHARACTERS_MAX = 32_000
+PLAN_BYTES_MAX = 200_000
+"""A plan stands in the history of its session, several times."""
+
+logger = logging.getLogger(__name__)
 
 
 class OpeningActivities:
-    """`queue` is the task queue of this host, `worktrees` the directory of its checkouts."""
+    """`queue` is the task queue of this host, `worktrees` the directory of its checkouts, and
+    `home` WorkTrain's, where the user's own specs are."""
 
     def __init__(
         self,
         store: Store,
         workspaces: Workspaces,
-        catalogue: Catalogue,
         sandboxes: Sandboxes,
         worktrees: Path,
+        home: Path,
         queue: str,
     ) -> None:
         self._store = store
         self._workspaces = workspaces
-        self._catalogue = catalogue
         self._sandboxes = sandboxes
         self._worktrees = worktrees
+        self._home = home
         self._queue = queue
 
     @implements(OPEN_PIPELINE)
@@ -79,16 +94,20 @@ class OpeningActivities:
     async def close_worktree(self, request: CloseWorktreeRequest) -> CloseWorktreeReply:
         return await self._workspaces.close(request)
 
+    @implements(SNAPSHOT)
+    async def snapshot(self, request: SnapshotRequest) -> CommitRef:
+        return await self._workspaces.snapshot(request)
+
     @implements(OPEN_SESSION)
     async def open_session(self, request: SessionRequest) -> SessionOpened:
-        """Pin the spec and everything the session is told, by content hash."""
-        words = self._catalogue.words()
-        try:
-            compiled = compile_spec(self._catalogue.spec(request.spec), words)
-        except (Unreadable, Uncompilable) as error:
-            raise AdapterError(FailureKind.MISCONFIGURED, str(error)) from error
+        """Pin the spec, as it stands on the base, and everything the session is told, by content
+        hash."""
+        catalogue = await catalogue_at(self._workspaces, request.repo, request.base, self._home)
+        # Large specs take seconds, in which the other activities of this process have to beat.
+        compiled = await asyncio.to_thread(_compiled, catalogue, request)
         told = await self._with_change(request)
-        context = prompt.context(told, words, await self._workspace_rules(request))
+        rules = await self._workspace_rules(request)
+        context = prompt.context(told, compiled.script.words, rules)
         opened = SessionOpened(
             plan=compiled.plan,
             script=await self._store.put_blob(compiled.script.model_dump_json()),
@@ -117,9 +136,40 @@ class OpeningActivities:
         for name in RULES_FILES:
             text = await self._workspaces.read(request.repo, request.base, name)
             if text and left > 0:
-                found[name] = prompt.cleaned(text)[:left]
+                found[name] = cleaned(text)[:left]
                 left -= len(found[name])
         return found
+
+
+def _compiled(catalogue: Catalogue, request: SessionRequest) -> Compiled:
+    """Raises `AdapterError` misconfigured, with file, line and column where there is one."""
+    doing = f"Reading the spec {request.spec!r}"
+    warnings: tuple[Problem, ...] = ()
+    try:
+        spec, said = catalogue.read(request.spec)
+        around = catalogue.around()
+        warnings = (*said, *catalogue.warnings())
+        compiled = compile_spec(spec, catalogue.words(), around)
+    except AdapterError as error:
+        raise AdapterError(FailureKind.MISCONFIGURED, f"{doing}: {error.said}") from error
+    except Unreadable as error:
+        raise AdapterError(FailureKind.MISCONFIGURED, f"{doing}:\n{error}") from error
+    except Uncompilable as error:
+        told = (*catalogue.placed(request.spec, error.faults), *warnings)
+        lines = "\n".join(map(str, told))
+        raise AdapterError(FailureKind.MISCONFIGURED, f"{doing}:\n{lines}") from error
+    for warning in warnings:
+        logger.warning(
+            "spec warned of", extra={"session": request.session, "warning": str(warning)}
+        )
+    size = len(compiled.plan.model_dump_json().encode())
+    if size > PLAN_BYTES_MAX:
+        raise AdapterError(
+            FailureKind.MISCONFIGURED,
+            f"{doing}: its plan has {size:,} bytes, at most {PLAN_BYTES_MAX:,} fit into the "
+            "history of a session; move steps into specs that it delegates to.",
+        )
+    return compiled
 
 
 async def trusted_config(workspaces: Workspaces, repo: str) -> tuple[Base, WorkspaceConfig]:

@@ -29,7 +29,7 @@ reason_option = click.option("--reason", default="", help="Why; it will stand in
 @screen.json_option
 def steer(part: str, text: str, as_json: bool) -> Exit:
     """Say TEXT to the agent of a pipeline; it reads it before its next turn."""
-    return _said(part, lambda client, name: client.steer(name, text), as_json)
+    return say_to(part, lambda client, name: client.steer(name, text), as_json)
 
 
 @click.command()
@@ -39,7 +39,7 @@ def steer(part: str, text: str, as_json: bool) -> Exit:
 @screen.json_option
 def answer(part: str, question: str, text: str, as_json: bool) -> Exit:
     """Answer the QUESTION that an agent waits for; `status ID` shows it."""
-    return _said(part, lambda client, name: client.answer(name, question, text), as_json)
+    return say_to(part, lambda client, name: client.answer(name, question, text), as_json)
 
 
 @click.command()
@@ -49,7 +49,7 @@ def answer(part: str, question: str, text: str, as_json: bool) -> Exit:
 @screen.json_option
 def approve(part: str, gate: str | None, reason: str, as_json: bool) -> Exit:
     """Let a pipeline through GATE, or through the one that it waits at."""
-    return _said(part, lambda client, name: client.decide(name, "approved", gate, reason), as_json)
+    return say_to(part, lambda client, name: client.decide(name, "approved", gate, reason), as_json)
 
 
 @click.command()
@@ -59,7 +59,7 @@ def approve(part: str, gate: str | None, reason: str, as_json: bool) -> Exit:
 @screen.json_option
 def reject(part: str, gate: str | None, reason: str, as_json: bool) -> Exit:
     """Refuse GATE, or the one that a pipeline waits at. The pipeline ends; its branch stays."""
-    return _said(part, lambda client, name: client.decide(name, "rejected", gate, reason), as_json)
+    return say_to(part, lambda client, name: client.decide(name, "rejected", gate, reason), as_json)
 
 
 @click.command()
@@ -67,7 +67,7 @@ def reject(part: str, gate: str | None, reason: str, as_json: bool) -> Exit:
 @screen.json_option
 def pause(part: str, as_json: bool) -> Exit:
     """Make a pipeline stand still before its next call."""
-    return _said(part, lambda client, name: client.pause(name), as_json)
+    return say_to(part, lambda client, name: client.pause(name), as_json)
 
 
 @click.command()
@@ -75,7 +75,7 @@ def pause(part: str, as_json: bool) -> Exit:
 @screen.json_option
 def resume(part: str, as_json: bool) -> Exit:
     """Go on after a pause, or try again after the cause of a hold was mended."""
-    return _said(part, lambda client, name: client.resume(name), as_json)
+    return say_to(part, lambda client, name: client.resume(name), as_json)
 
 
 @click.command()
@@ -138,7 +138,7 @@ async def _killed(client: Client, name: str) -> tuple[str, PipelineResult | None
         return name, None
 
 
-def _said(part: str, say: Say, as_json: bool) -> Exit:
+def say_to(part: str, say: Say, as_json: bool) -> Exit:
     """Say something to a pipeline; a server or worker that is not there is started first."""
     settings = load(os.environ)
     embedded.ensure(settings, os.environ)

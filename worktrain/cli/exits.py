@@ -17,6 +17,7 @@ class Exit(IntEnum):
 
 BY_ENDING: Mapping[PipelineEnding, Exit] = {
     PipelineEnding.MERGED: Exit.DONE,
+    PipelineEnding.COMPLETED: Exit.DONE,
     PipelineEnding.NO_CHANGE: Exit.FAILED,
     PipelineEnding.REJECTED: Exit.FAILED,
     PipelineEnding.ESCALATED: Exit.ESCALATED,

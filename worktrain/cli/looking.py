@@ -11,20 +11,20 @@ from typing import Any
 import click
 
 from worktrain import access, embedded
-from worktrain.cli import picture, screen
+from worktrain.cli import picture, screen, tracing
 from worktrain.cli.exits import Exit
-from worktrain.cli.standing import Standing, exit_of, facts, listed, spent, waiting, word
-from worktrain.client import Client
+from worktrain.cli.standing import Standing, exit_of, facts, listed, spent, word
+from worktrain.client import Client, SessionTrace
 from worktrain.contracts.artifact import ReviewVerdict
 from worktrain.contracts.base import digest
 from worktrain.contracts.pipeline import PipelineResult, PipelineRow, PipelineView
 from worktrain.contracts.proof import Proof
-from worktrain.contracts.record import LogLine
 from worktrain.contracts.session import SessionClosed
 from worktrain.settings import Settings, external, load
 
 ROWS_MAX = 50
 SESSION_WIDTH = 12
+TEXT_MAX = 600
 POLL_S = 0.5
 
 
@@ -44,21 +44,42 @@ def status(part: str | None, as_json: bool) -> Exit:
 
 @click.command()
 @click.argument("part", metavar="ID")
+@click.option("--trace", "as_trace", is_flag=True, help="Show every decision, and why.")
+@click.option("--graph", "as_graph", is_flag=True, help="Draw which steps ran or were skipped.")
 @screen.json_option
-def show(part: str, as_json: bool) -> Exit:
-    """Show everything that a pipeline did: phases, notes, artifacts, findings, checks, proof."""
-    return asyncio.run(_show(load(os.environ), part, as_json))
+def show(part: str, as_trace: bool, as_graph: bool, as_json: bool) -> Exit:
+    """Show everything that a pipeline did: phases, notes, artifacts, findings, checks, proof.
+
+    With --trace or --graph: why its sessions went the way they went. ID may then be that of one
+    session.
+    """
+    if as_trace and as_graph:
+        raise click.UsageError("Say --trace or --graph, not both at once.")
+    settings = load(os.environ)
+    if as_trace:
+        values, text = tracing.as_values, tracing.printed
+    elif as_graph:
+        values, text = tracing.as_graphs, tracing.drawn
+    else:
+        return asyncio.run(_show(settings, part, as_json))
+    sessions = asyncio.run(_traces(settings, part))
+    if as_json:
+        screen.emit(values(sessions))
+    else:
+        text(sessions)
+    return Exit.DONE
 
 
 @click.command()
 @click.argument("part", metavar="ID")
 @click.option("--follow", is_flag=True, help="Go on until the pipeline has ended.")
+@click.option("--trace", "with_trace", is_flag=True, help="Print what was decided as well.")
 @screen.json_option
-def logs(part: str, follow: bool, as_json: bool) -> Exit:
+def logs(part: str, follow: bool, with_trace: bool, as_json: bool) -> Exit:
     """Print what the agents of a pipeline said and did, oldest first."""
     printer = _Entries() if as_json else _Printed()
     try:
-        asyncio.run(_log(load(os.environ), part, follow, printer))
+        asyncio.run(_log(load(os.environ), part, follow, with_trace, printer))
     except KeyboardInterrupt:
         printer.stop()
     return Exit.DONE
@@ -119,24 +140,8 @@ async def _stand(settings: Settings, part: str, as_json: bool) -> Exit:
         case PipelineResult():
             picture.ended(standing, row.repo if row else None)
         case PipelineView():
-            _running(name, standing, page)
+            picture.running(standing, page)
     return exit_of(standing)
-
-
-def _running(name: str, view: PipelineView, page: str | None) -> None:
-    screen.say(f"{name}: {view.title}")
-    if view.records:
-        screen.console().print(picture.phases(view.records))
-    wait = waiting(view)
-    if wait is None:
-        screen.say(picture.doing(view))
-    cost_usd, tokens = spent(view)
-    passes = f", fix pass {view.passes}" if view.passes else ""
-    screen.say(f"{screen.usd(cost_usd)}, {screen.count(tokens)} tokens{passes}")
-    if page:
-        screen.say(page)
-    if wait is not None:
-        picture.waits(name, wait)
 
 
 async def _show(settings: Settings, part: str, as_json: bool) -> Exit:
@@ -167,11 +172,18 @@ async def _show(settings: Settings, part: str, as_json: bool) -> Exit:
     screen.say()
     if isinstance(standing, PipelineResult):
         picture.ended(standing, row.repo if row else None)
+        if standing.phases:
+            picture.go_on_from(standing.phases[-1].session)
     elif isinstance(standing, PipelineView):
-        _running(name, standing, access.page_of(settings, os.environ, name))
+        picture.running(standing, access.page_of(settings, os.environ, name))
     else:
         screen.say("no worker answers, so this is what the store knows")
     return Exit.DONE
+
+
+async def _traces(settings: Settings, part: str) -> tuple[SessionTrace, ...]:
+    async with access.reach(settings, os.environ) as client:
+        return await client.traces(part)
 
 
 def _session(closed: SessionClosed) -> None:
@@ -232,7 +244,7 @@ def _proof(note: str) -> None:
 class _Printed:
     """Entries as lines."""
 
-    def entries(self, lines: Sequence[LogLine]) -> None:
+    def entries(self, lines: Sequence[tracing.Line]) -> None:
         for entry in lines:
             spent = (
                 f"  ({screen.count(entry.usage.sent)}→{screen.count(entry.usage.output)} tok, "
@@ -244,7 +256,7 @@ class _Printed:
             session = entry.session.rpartition("/")[2].ljust(SESSION_WIDTH)
             failed = "" if entry.ok else " failed"
             kind = f"{entry.kind}{failed}".ljust(5)
-            screen.say(f"{at} {session} {kind} {screen.line(entry.text, 400)}{spent}")
+            screen.say(f"{at} {session} {kind} {screen.line(entry.text, TEXT_MAX)}{spent}")
 
     def stop(self) -> None:
         """Lines need no end."""
@@ -256,7 +268,7 @@ class _Entries(_Printed):
     def __init__(self) -> None:
         self._mark = "["
 
-    def entries(self, lines: Sequence[LogLine]) -> None:
+    def entries(self, lines: Sequence[tracing.Line]) -> None:
         for entry in lines:
             click.echo(f"{self._mark}{json.dumps(entry.model_dump(mode='json'))}", nl=False)
             self._mark = ",\n"
@@ -265,14 +277,19 @@ class _Entries(_Printed):
         click.echo("[]" if self._mark == "[" else "]")
 
 
-async def _log(settings: Settings, part: str, follow: bool, printer: _Printed) -> None:
+async def _log(
+    settings: Settings, part: str, follow: bool, with_trace: bool, printer: _Printed
+) -> None:
     async with access.reach(settings, os.environ) as client:
         name = await client.resolve(part)
         looking = asyncio.create_task(client.view(name))
+        decisions = tracing.Decisions()
         after, over = 0, not follow
         while True:
             after, lines = await client.log(name, after)
-            printer.entries(lines)
+            # They are stored together with an entry of the log, so nothing is new without one.
+            decided = await client.decided(name) if with_trace and lines else ()
+            printer.entries(decisions.among(lines, decided))
             if over and not lines:
                 break
             # A look takes long when no worker answers; the log must not wait for it.

@@ -10,6 +10,7 @@ from worktrain.cli import screen
 from worktrain.cli.standing import Standing, Waiting, spent, waiting, word
 from worktrain.contracts.pipeline import PipelineResult, PipelineView
 from worktrain.contracts.proof import PhaseRecord
+from worktrain.contracts.session import SessionView
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -21,6 +22,7 @@ STANDS = {
     "held": "is held ({id})",
     "paused": "is paused",
 }
+CHECKPOINTS_MAX = 10
 PHASE_COLUMNS = ("phase", "ending", "turns", "tokens", "cost", "model")
 
 
@@ -67,6 +69,45 @@ def ended(result: PipelineResult, repo: str | None) -> None:
     if result.branch:
         screen.say(f"the work is kept on branch {result.branch}")
     screen.say(f"more: worktrain show {result.id}")
+
+
+def running(view: PipelineView, page: str | None) -> None:
+    """Print what is done, what is being done, and what it waits for."""
+    screen.say(f"{view.id}: {view.title}")
+    if view.records:
+        screen.console().print(phases(view.records))
+    wait = waiting(view)
+    if wait is None:
+        screen.say(doing(view))
+    if view.running is not None:
+        _at_work(view, view.running)
+    cost_usd, tokens = spent(view)
+    passes = f", fix pass {view.passes}" if view.passes else ""
+    screen.say(f"{screen.usd(cost_usd)}, {screen.count(tokens)} tokens{passes}")
+    if page:
+        screen.say(page)
+    if wait is not None:
+        waits(view.id, wait)
+
+
+def _at_work(view: PipelineView, session: SessionView) -> None:
+    if session.children:
+        screen.say("\n  ".join(("sessions at work for it:", *session.children)))
+    # A child that waits is shown in its parent's place, and only the parent can be put back.
+    if session.session != view.session or not session.checkpoints:
+        return
+    earlier = len(session.checkpoints) - CHECKPOINTS_MAX
+    more = f", and {earlier} earlier" if earlier > 0 else ""
+    screen.say(f"checkpoints{more} (worktrain rewind {view.id} CHECKPOINT --reason WHY):")
+    for point in session.checkpoints[-CHECKPOINTS_MAX:]:
+        screen.say(f"  {screen.line(point)}")
+
+
+def go_on_from(session: str) -> None:
+    """Print the commands that begin another session from one that has ended."""
+    screen.say("go on from its last session, or from another one above:")
+    screen.say(f"  worktrain fork {session} STEP --reason WHY")
+    screen.say(f"  worktrain continue {session} TEXT")
 
 
 def waits(name: str, wait: Waiting) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
@@ -13,13 +14,16 @@ from worktrain.cli import picture, screen
 from worktrain.cli.exits import Exit
 from worktrain.cli.standing import Standing, exit_of, facts, waiting
 from worktrain.cli.watch import follow
-from worktrain.client import Begun
+from worktrain.client import Begun, Client
 from worktrain.contracts.pipeline import PipelineKind, PipelineResult
 from worktrain.contracts.task import Task
+from worktrain.coordinators.feature import FIRST
 from worktrain.settings import Settings, load
 
 BODY_BYTES_MAX = 200_000
 """A task travels in workflow histories."""
+
+Start = Callable[[Client], Awaitable[Begun]]
 
 
 @click.command()
@@ -37,7 +41,7 @@ BODY_BYTES_MAX = 200_000
 )
 @click.option(
     "--pipeline",
-    type=click.Choice([kind.value for kind in PipelineKind]),
+    type=click.Choice([kind.value for kind in FIRST]),
     default=PipelineKind.FEATURE.value,
     show_default=True,
 )
@@ -61,17 +65,29 @@ def run(
     command: Ctrl-C only stops watching.
     """
     wanted = task_of(task, issue)
+    kind = PipelineKind(pipeline)
     settings = load(os.environ)
     root = asyncio.run(intake.accept(settings, os.environ, repo, allow_dirty))
+
+    async def start(client: Client) -> Begun:
+        return await client.start(root, wanted, kind, model)
+
+    return begin(settings, start, wanted.title, root, detach, as_json)
+
+
+def begin(
+    settings: Settings, start: Start, title: str, root: str | None, detach: bool, as_json: bool
+) -> Exit:
+    """Start something, with the server and worker that it needs, and watch it unless detached."""
     with screen.busy("starting Temporal and a worker", quiet=as_json):
         embedded.ensure(settings, os.environ)
-    begun = asyncio.run(_start(settings, root, wanted, PipelineKind(pipeline), model))
+    begun = asyncio.run(_started(settings, start))
     page = access.page_of(settings, os.environ, begun.id)
     if detach:
         return _detached(begun, page, as_json)
     if not begun.new and not as_json:
         screen.say(f"{begun.id} is at work on this task already; watching it")
-    return _watch(settings, begun, root, wanted.title, page, as_json)
+    return _watch(settings, begun, root, title, page, as_json)
 
 
 def task_of(task: str | None, issue: Path | None) -> Task:
@@ -122,11 +138,9 @@ def _text(text: str, what: str) -> str:
     return text
 
 
-async def _start(
-    settings: Settings, root: str, task: Task, kind: PipelineKind, model: str | None
-) -> Begun:
+async def _started(settings: Settings, start: Start) -> Begun:
     async with access.reach(settings, os.environ) as client:
-        return await client.start(root, task, kind, model)
+        return await start(client)
 
 
 def _detached(begun: Begun, page: str | None, as_json: bool) -> Exit:
@@ -146,7 +160,7 @@ def _come_back(name: str) -> None:
 
 
 def _watch(
-    settings: Settings, begun: Begun, root: str, title: str, page: str | None, as_json: bool
+    settings: Settings, begun: Begun, root: str | None, title: str, page: str | None, as_json: bool
 ) -> Exit:
     last: list[Standing] = [None]
     shown: picture.Panel | picture.Lines | picture.Silence

@@ -1,17 +1,36 @@
 """Typed outputs that outlive their session: the only thing phases hand to each other.
 
-Kinds and field names are WorkRail's (schema v0.3.0, contracts section); acceptance criteria
-in the shaping handoff and evidence in the coding handoff are ours.
+Kinds and field names are WorkRail's (schema v0.3.0, contracts section). Ours are: acceptance
+criteria in the shaping handoff, commit subject and evidence in the coding handoff, reviewer and
+tree in the review verdict, and every kind from `Classification` on.
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
-from worktrain.contracts.base import Authored, JsonObject, Line, Value
+from worktrain.contracts.base import Authored, JsonObject, Line, Value, absent
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+Remark = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+"""A text that may be empty."""
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+Instant = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$"
+    ),
+]
+"""A date and time with its zone, ISO 8601."""
+Uuid = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+    ),
+]
+Size = Literal["Small", "Medium", "Large"]
 
 
 class Confidence(StrEnum):
@@ -25,6 +44,9 @@ class Severity(StrEnum):
     MAJOR = "major"
     MINOR = "minor"
     NIT = "nit"
+
+
+# --- what ends a phase ---------------------------------------------------------------------
 
 
 class Location(Authored):
@@ -49,6 +71,9 @@ class DiscoveryHandoff(Authored):
     rejectedDirections: tuple[RejectedDirection, ...] = Field(default=(), max_length=5)
     implementationConstraints: tuple[Line, ...] = Field(default=(), max_length=8)
     keyCodebaseLocations: tuple[Location, ...] = Field(default=(), max_length=10)
+    selectionTier: (
+        Literal["strong_recommendation", "provisional_recommendation", "insufficient_signal"] | None
+    ) = Field(default=None, exclude_if=absent)
 
 
 class AcceptanceCriterion(Authored):
@@ -124,22 +149,352 @@ class ReviewVerdict(Authored):
     confidence: Confidence
     findings: tuple[Finding, ...] = Field(default=(), max_length=30)
     summary: Text
+    reviewer: Line | None = Field(
+        default=None, exclude_if=absent, description="Leave it out: WorkTrain fills it in."
+    )
+    tree: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = (
+        Field(default=None, exclude_if=absent, description="Leave it out: WorkTrain fills it in.")
+    )
 
     @model_validator(mode="after")
     def _verdict_follows_from_findings(self) -> "ReviewVerdict":
-        grave = any(f.severity in (Severity.CRITICAL, Severity.MAJOR) for f in self.findings)
-        wanted = "blocking" if grave else "minor" if self.findings else "clean"
+        wanted = "blocking" if _grave(self.findings) else "minor" if self.findings else "clean"
         if self.verdict != wanted:
-            raise ValueError(
+            raise _broken(
                 f"the verdict must be {wanted!r} with these findings: 'blocking' if any is "
-                f"critical or major, 'minor' if there are only minor ones or nits, 'clean' if none"
+                f"critical or major, 'minor' if there are only minor ones or nits, 'clean' if none",
+                fix=f"Set `verdict` to {wanted!r}, or correct the findings' severity.",
             )
         return self
+
+
+class Hints(Authored):
+    """What limits a team that is to build something."""
+
+    teamSize: Annotated[int, Field(ge=1)] | Line
+    technicalCapabilities: tuple[Line, ...] = Field(default=(), max_length=12)
+    exclusions: tuple[Line, ...] = Field(default=(), max_length=12)
+
+
+class DefensibilityClaim(Authored):
+    """Which of the seven powers would protect the idea, and what it would take from ourselves."""
+
+    power: Literal[
+        "scale_economies",
+        "network_economies",
+        "counter_positioning",
+        "switching_costs",
+        "branding",
+        "cornered_resource",
+        "process_power",
+    ]
+    cannibalization: Text
+
+
+class IdeaToShape(Authored):
+    rawIdea: Text
+    problem: Text
+    baseline: Text
+    appetiteHint: Literal["small_batch", "big_batch"]
+    noGosHints: tuple[Line, ...] = Field(default=(), max_length=12)
+    constraints: Hints
+    evidenceTopK: tuple[Uuid, ...] = Field(default=(), max_length=10)
+    defensibilityClaim: DefensibilityClaim
+
+
+class EvidenceFreshness(Authored):
+    oldestCapturedAt: Instant
+    newestCapturedAt: Instant
+
+
+class DifferentiationHandoff(Authored):
+    """What makes an idea worth building, for the session that shapes it."""
+
+    kind: Literal["wr.differentiation_handoff"] = "wr.differentiation_handoff"
+    version: Literal[1] = 1
+    schemaVersion: Literal["1.0.0"] = "1.0.0"
+    generatedAt: Instant
+    evidenceFreshness: EvidenceFreshness
+    validationChecklist: tuple[Line, ...] = Field(default=(), max_length=10)
+    shapingHandoff: IdeaToShape
+
+
+# --- what steers a session -----------------------------------------------------------------
+
+
+class RatedLevel(Authored):
+    level: Line
+    rationale: Annotated[str, StringConstraints(strip_whitespace=True, max_length=512)] = ""
+
+
+def _level_form(value: Any) -> str:
+    # Neither name can be a key of the value, so paths in errors stay unambiguous.
+    return "(level)" if isinstance(value, str) else "(level and rationale)"
+
+
+Level = Annotated[
+    Annotated[Line, Tag("(level)")] | Annotated[RatedLevel, Tag("(level and rationale)")],
+    Discriminator(_level_form),
+]
+
+
+class AssessmentReport(Authored):
+    """The levels that an agent gives in an assessment of its step, by dimension."""
+
+    kind: Literal["wr.assessment"] = "wr.assessment"
+    assessmentId: Name | None = None
+    dimensions: dict[Name, Level] = Field(max_length=20)
+    summary: Annotated[str, StringConstraints(max_length=1024)] = ""
+
+
+class LoopFacts(Authored):
+    reason: Annotated[str, StringConstraints(max_length=1024)] = ""
+    issuesFound: int | None = Field(default=None, ge=0)
+    iterationIndex: int | None = Field(default=None, ge=0)
+    confidence: float | None = Field(default=None, ge=0, le=100)
+
+
+class LoopControl(Authored):
+    """Whether a loop goes on."""
+
+    kind: Literal["wr.loop_control"] = "wr.loop_control"
+    loopId: Line | None = None
+    decision: Literal["continue", "stop"]
+    metadata: LoopFacts | None = None
+
+
+class CoordinatorSignal(Authored):
+    """Something that whoever runs the session is to know before it ends."""
+
+    kind: Literal["wr.coordinator_signal"] = "wr.coordinator_signal"
+    signalKind: Literal["progress", "finding", "data_needed", "approval_needed", "blocked"]
+    payload: JsonObject = Field(default_factory=dict)
+    sessionId: Line | None = None
+
+
+class GateVerdict(Authored):
+    """An evaluator's answer to a gate."""
+
+    kind: Literal["wr.gate_verdict"] = "wr.gate_verdict"
+    version: Literal[1] = 1
+    verdict: Literal["approved", "rejected", "uncertain"]
+    confidence: Confidence
+    rationale: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=20, max_length=2000)
+    ]
+
+
+class CoordinatorResult(Authored):
+    """How a spec that coordinates others ended: a convention, which no contract asks for."""
+
+    kind: Literal["wr.coordinator_result"] = "wr.coordinator_result"
+    outcome: Literal["success", "failed", "timed_out", "await_degraded"]
+    summary: Text
+    sessionId: Line
+    error: Text | None
+
+
+# --- what the specs of our library deliver -------------------------------------------------
+
+
+class Classification(Authored):
+    """What kind of task it is, and so which phases it needs."""
+
+    kind: Literal["wr.classification"] = "wr.classification"
+    taskComplexity: Size
+    riskLevel: Literal["Low", "Medium", "High", "Critical"]
+    hasUI: bool
+    touchesArchitecture: bool
+    taskType: Literal["feature", "bug-fix", "refactor", "investigation", "docs", "chore"]
+    affectedDomains: tuple[Line, ...] = Field(default=(), max_length=12)
+    recommendedPipeline: tuple[Line, ...] = Field(min_length=1, max_length=12)
+    """Phases, in order."""
+    rationale: Text
+
+
+class Hypothesis(Authored):
+    claim: Line
+    status: Literal["confirmed", "refuted", "open"]
+    evidence: Remark = ""
+
+    @model_validator(mode="after")
+    def _settled_by_evidence(self) -> "Hypothesis":
+        if self.status != "open" and not self.evidence:
+            raise _broken(
+                f"a hypothesis is {self.status} by evidence, and none is given",
+                fix="Say in `evidence` what showed it, or set `status` to 'open'.",
+            )
+        return self
+
+
+class Investigation(Authored):
+    """Why a bug happens, how sure that is, and what would end it."""
+
+    kind: Literal["wr.investigation"] = "wr.investigation"
+    summary: Text
+    rootCause: Text
+    confidence: Confidence
+    severity: Severity
+    evidence: tuple[Line, ...] = Field(min_length=1, max_length=20)
+    hypotheses: tuple[Hypothesis, ...] = Field(default=(), max_length=12)
+    reproduction: Remark = ""
+    recommendedFix: Text
+    regressionTest: Remark = ""
+
+
+class AuditReport(Authored):
+    """What an audit found in what it examined, and what it did not examine."""
+
+    kind: Literal["wr.audit_report"] = "wr.audit_report"
+    audit: Literal[
+        "production_readiness", "architecture", "security", "test_coverage", "performance"
+    ]
+    verdict: Literal["ready", "ready_with_conditions", "not_ready"]
+    confidence: Confidence
+    findings: tuple[Finding, ...] = Field(default=(), max_length=30)
+    scope: Text
+    notExamined: tuple[Line, ...] = Field(default=(), max_length=20)
+    summary: Text
+
+    @model_validator(mode="after")
+    def _ready_without_grave_findings(self) -> "AuditReport":
+        if self.verdict == "ready" and _grave(self.findings):
+            raise _broken(
+                "the verdict cannot be 'ready' with a critical or major finding",
+                fix="Set `verdict` to 'ready_with_conditions' or 'not_ready', or correct the "
+                "findings' severity.",
+            )
+        return self
+
+
+class ResearchSource(Authored):
+    source: Line
+    """A URL, a document, or a place in the code."""
+    says: Line
+
+
+class ResearchReport(Authored):
+    """The answer to a question, and what it rests on."""
+
+    kind: Literal["wr.research_report"] = "wr.research_report"
+    question: Text
+    answer: Text
+    confidence: Confidence
+    sources: tuple[ResearchSource, ...] = Field(min_length=1, max_length=30)
+    gaps: tuple[Line, ...] = Field(default=(), max_length=12)
+    summary: Text
+
+
+class Alternative(Authored):
+    option: Line
+    reason: Line
+    """Why it was not chosen."""
+
+
+class Design(Authored):
+    """How something is to be built, or to look and behave."""
+
+    kind: Literal["wr.design"] = "wr.design"
+    title: Line
+    approach: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=6000)
+    ]
+    alternatives: tuple[Alternative, ...] = Field(default=(), max_length=6)
+    interfaces: tuple[Line, ...] = Field(default=(), max_length=12)
+    risks: tuple[Line, ...] = Field(default=(), max_length=12)
+    openQuestions: tuple[Line, ...] = Field(default=(), max_length=12)
+    summary: Text
+
+
+class Triage(Authored):
+    """What an issue or an alert really is, and what is to happen with it."""
+
+    kind: Literal["wr.triage"] = "wr.triage"
+    subject: Literal["issue", "alert"]
+    assessment: Literal["real", "noise", "duplicate", "unclear"]
+    severity: Severity
+    labels: tuple[Line, ...] = Field(default=(), max_length=12)
+    size: Size | None = None
+    summary: Text
+    nextStep: Line
+    evidence: tuple[Line, ...] = Field(default=(), max_length=20)
+
+
+class Digest(Authored):
+    """What happened in a time: a standup or a retrospective."""
+
+    kind: Literal["wr.digest"] = "wr.digest"
+    title: Line
+    period: Line
+    done: tuple[Line, ...] = Field(default=(), max_length=20)
+    inProgress: tuple[Line, ...] = Field(default=(), max_length=20)
+    blocked: tuple[Line, ...] = Field(default=(), max_length=20)
+    next: tuple[Line, ...] = Field(default=(), max_length=20)
+    learned: tuple[Line, ...] = Field(default=(), max_length=20)
+
+
+class SpecDraft(Authored):
+    """A spec that was written, and whether `worktrain spec check` passed it."""
+
+    kind: Literal["wr.spec_draft"] = "wr.spec_draft"
+    specPath: Line
+    checked: bool
+    summary: Text
+    examples: tuple[Line, ...] = Field(default=(), max_length=6)
+    """Goals that it is made for."""
+
+
+# --- any of them ---------------------------------------------------------------------------
+
+
+class ProjectArtifact(Value):
+    """An artifact of a project's own kind; its fields are those of the project's JSON Schema.
+
+    They are read with `model_dump`, because a field may be named like one of our methods.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
 
 
 Handoff = Annotated[
     DiscoveryHandoff | ShapingHandoff | CodingHandoff | ReviewVerdict,
     Field(discriminator="kind"),
+]
+"""What the phases of a pipeline hand over."""
+
+OurArtifact = Annotated[
+    DiscoveryHandoff
+    | ShapingHandoff
+    | CodingHandoff
+    | ReviewVerdict
+    | DifferentiationHandoff
+    | AssessmentReport
+    | LoopControl
+    | CoordinatorSignal
+    | GateVerdict
+    | CoordinatorResult
+    | Classification
+    | Investigation
+    | AuditReport
+    | ResearchReport
+    | Design
+    | Triage
+    | Digest
+    | SpecDraft,
+    Field(discriminator="kind"),
+]
+
+
+def _origin(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "ours" if isinstance(kind, str) and kind.startswith("wr.") else "project"
+
+
+Artifact = Annotated[
+    Annotated[OurArtifact, Tag("ours")] | Annotated[ProjectArtifact, Tag("project")],
+    Discriminator(_origin),
 ]
 
 
@@ -149,3 +504,12 @@ class Contract(Value):
     kind: str
     json_schema: JsonObject
     example: JsonObject
+
+
+def _grave(findings: tuple[Finding, ...]) -> bool:
+    return any(finding.severity in (Severity.CRITICAL, Severity.MAJOR) for finding in findings)
+
+
+def _broken(said: str, *, fix: str) -> PydanticCustomError:
+    """A rule between fields that does not hold, and what would make it hold."""
+    return PydanticCustomError("broken_rule", "{said}", {"said": said, "fix": fix})

@@ -43,6 +43,12 @@ CLOSE_SESSION = Call[session.SessionClosed, Nothing](
 )
 TAKE_TURN = Call[turn.TurnRequest, turn.TurnReply]("take_turn", turn.TurnRequest, turn.TurnReply)
 RUN_TOOL = Call[turn.ToolRequest, turn.ToolReply]("run_tool", turn.ToolRequest, turn.ToolReply)
+GATHER = Call[session.GatherRequest, session.Gathered](
+    "gather", session.GatherRequest, session.Gathered
+)
+SNAPSHOT = Call[delivery.SnapshotRequest, workspace.CommitRef](
+    "snapshot", delivery.SnapshotRequest, workspace.CommitRef
+)
 COMMIT_WORK = Call[delivery.CommitRequest, delivery.CommitReply](
     "commit_work", delivery.CommitRequest, delivery.CommitReply
 )

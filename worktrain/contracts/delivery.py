@@ -9,6 +9,13 @@ from worktrain.contracts.proof import Proof
 from worktrain.contracts.workspace import Base, CommitRef, Worktree
 
 
+class SnapshotRequest(Value):
+    """A commit of a worktree's files as they are, for others to start from; no branch moves."""
+
+    worktree: Worktree
+    key: str
+
+
 class CommitRequest(Value):
     """Commit whatever the session changed. `key` makes a second attempt find the first."""
 

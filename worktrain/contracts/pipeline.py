@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from worktrain.contracts.artifact import Handoff
-from worktrain.contracts.base import Value
+from worktrain.contracts.artifact import Artifact
+from worktrain.contracts.base import JsonObject, Value, absent
 from worktrain.contracts.delivery import (
     BaseMoved,
     CommitRequest,
@@ -27,7 +27,14 @@ from worktrain.contracts.proof import (
     Verification,
     VerifyRequest,
 )
-from worktrain.contracts.session import Question, SessionRequest, SessionResult, SessionView
+from worktrain.contracts.session import (
+    Question,
+    Seed,
+    SessionRequest,
+    SessionResult,
+    SessionView,
+)
+from worktrain.contracts.steering import Gate
 from worktrain.contracts.task import Task
 from worktrain.contracts.turn import Usage
 from worktrain.contracts.workspace import Base, CommitRef, WorkspaceConfig, Worktree
@@ -37,6 +44,8 @@ class PipelineKind(StrEnum):
     FEATURE = "feature"
     IMPLEMENT = "implement"
     QUICK = "quick"
+    SPEC = "spec"
+    """One session of any spec, by itself."""
 
 
 class Phase(StrEnum):
@@ -46,11 +55,15 @@ class Phase(StrEnum):
     REVIEW = "review"
     FIX = "fix"
     MERGE = "merge"
+    SESSION = "session"
+    """The one phase of a session that runs by itself."""
 
 
 class PipelineEnding(StrEnum):
     MERGED = "merged"
     NO_CHANGE = "no_change"
+    COMPLETED = "completed"
+    """A session that ran by itself has delivered."""
     REJECTED = "rejected"
     ESCALATED = "escalated"
     FAILED = "failed"
@@ -64,6 +77,12 @@ class PipelineRequest(Value):
     task: Task
     kind: PipelineKind
     model: str | None = None
+    spec: str = Field(default="", exclude_if=absent)
+    """The spec of a session that runs by itself."""
+    context: JsonObject = Field(default_factory=dict, exclude_if=absent)
+    """Variables that its session is given."""
+    seed: Seed | None = None
+    """Where that session goes on from, when it is a fork or a continuation of another."""
 
 
 class Opened(Value):
@@ -82,7 +101,7 @@ class PipelineState(Value):
     candidate: CommitRef | None = None
     base: Base
     """The base as it was last seen."""
-    artifacts: tuple[Handoff, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
     records: tuple[PhaseRecord, ...] = ()
     reviews: tuple[Review, ...] = ()
     verification: Verification | None = None
@@ -161,6 +180,7 @@ PipelineEvent = Annotated[
 class RunSession(Value):
     kind: Literal["run_session"] = "run_session"
     request: SessionRequest
+    seed: Seed | None = None
 
 
 class CommitWork(Value):
@@ -220,13 +240,6 @@ class PipelineResult(Value):
     branch: str | None = None
     proof: str | None = None
     """Digest of the proof record."""
-
-
-class Gate(Value):
-    """A point that is not passed without an answer."""
-
-    id: str
-    text: str
 
 
 class PipelineView(Value):

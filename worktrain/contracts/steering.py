@@ -26,3 +26,19 @@ class GateAnswer(Value):
     by: str
     gate: str | None = None
     reason: str = ""
+
+
+class Gate(Value):
+    """A point that is not passed without an answer."""
+
+    id: str
+    text: str
+
+
+class Rewind(Value):
+    """Put a session back to a checkpoint, or to the newest one of a step."""
+
+    to: str
+    """Id of a checkpoint, or of a step."""
+    reason: str
+    by: str

@@ -55,9 +55,19 @@ class Grep(Arguments):
     ignore_case: bool = Field(default=False, alias="-i")
 
 
+class Todo(Arguments):
+    item: int = Field(ge=1, description="Number of the item in the step's list.")
+    done: bool
+    reason: str = Field(default="", max_length=500, description="Why it was left out.")
+
+
 class CompleteStep(Arguments):
-    notes: str = Field(default="", max_length=4096)
+    notes: str = ""
     artifacts: tuple[dict[str, Any], ...] = Field(default=(), max_length=10)
+    context: dict[str, Any] = Field(
+        default_factory=dict, description="Variables to set, by name; null removes one."
+    )
+    todo: tuple[Todo, ...] = Field(default=(), max_length=20)
 
 
 class ReportIssue(Arguments):
@@ -67,12 +77,45 @@ class ReportIssue(Arguments):
     severity: Literal["info", "warn", "error", "fatal"]
     summary: str = Field(min_length=1, max_length=200)
     context: str = Field(default="", max_length=2000)
+    options: tuple[str, ...] = Field(
+        default=(), max_length=12, description="Answers to choose from, with needs_human."
+    )
+
+
+class AgentConfig(Arguments):
+    modelTier: Literal["lightweight", "mid", "heavy"] | None = None
+
+
+class Agent(Arguments):
+    workflowId: str = Field(description="The spec that the agent follows.")
+    goal: str = Field(min_length=1, max_length=4000)
+    context: dict[str, Any] = Field(default_factory=dict)
+    agentConfig: AgentConfig = AgentConfig()
+    allowedTools: tuple[str, ...] = Field(default=(), description="Empty: all.")
+
+
+class SpawnAgent(Arguments):
+    """One agent, or up to ten that work at the same time."""
+
+    workflowId: str | None = None
+    goal: str | None = Field(default=None, max_length=4000)
+    context: dict[str, Any] = Field(default_factory=dict)
+    agentConfig: AgentConfig = AgentConfig()
+    allowedTools: tuple[str, ...] = ()
+    agents: tuple[Agent, ...] = Field(default=(), max_length=10)
+
+
+class SignalCoordinator(Arguments):
+    signalKind: Literal["progress", "finding", "data_needed", "approval_needed", "blocked"]
+    payload: dict[str, Any] = Field(default_factory=dict)
 
 
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
 """Calls that change nothing: run at the same time, and simply repeated after a crash."""
 
-DECIDED_BY_ENGINE = frozenset({"complete_step", "report_issue"})
+DECIDED_BY_ENGINE = frozenset(
+    {"complete_step", "report_issue", "spawn_agent", "signal_coordinator"}
+)
 """Calls that no hand carries out: the machine answers them."""
 
 ARGUMENTS: dict[str, type[Arguments]] = {
@@ -84,4 +127,6 @@ ARGUMENTS: dict[str, type[Arguments]] = {
     "Grep": Grep,
     "complete_step": CompleteStep,
     "report_issue": ReportIssue,
+    "spawn_agent": SpawnAgent,
+    "signal_coordinator": SignalCoordinator,
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from worktrain.contracts.base import JsonObject, Value, absent
+from worktrain.contracts.trace import Trace
 from worktrain.contracts.workspace import SandboxRules
 
 
@@ -110,11 +111,27 @@ class ModelReply(Value):
 # --- what a workflow knows of a turn -------------------------------------------------------
 
 
+class Pass(Value):
+    """Which pass of which loop a step is said in."""
+
+    loop: str
+    """Title of the loop."""
+    number: int
+    most: int
+    item: str = Field(default="", exclude_if=absent)
+    """The item that a forEach is at, as text."""
+
+
 class StepPrompt(Value):
     """The instruction of a step; its words are in the pinned script."""
 
     kind: Literal["step"] = "step"
     step: str
+    values: dict[str, str] = Field(default_factory=dict, exclude_if=absent)
+    """What each `{{a.b}}` of its texts stands for."""
+    fragments: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """The fragments whose condition holds."""
+    in_pass: Pass | None = Field(default=None, exclude_if=absent)
 
 
 class Reminder(Value):
@@ -155,11 +172,56 @@ class ToolDone(Value):
 
 
 class StepAccepted(Value):
-    """complete_step was accepted; the next step's prompt follows, if there is one."""
+    """complete_step was accepted; the next step's prompt follows."""
 
     kind: Literal["accepted"] = "accepted"
     call: str
-    next_step: str | None
+    prompt: StepPrompt | None = None
+
+
+class BlockerCode(StrEnum):
+    """WorkRail's blocker codes, as far as a session of ours can meet them."""
+
+    USER_ONLY_DEPENDENCY = "USER_ONLY_DEPENDENCY"
+    MISSING_REQUIRED_OUTPUT = "MISSING_REQUIRED_OUTPUT"
+    INVALID_REQUIRED_OUTPUT = "INVALID_REQUIRED_OUTPUT"
+    ASSESSMENT_FOLLOWUP_REQUIRED = "ASSESSMENT_FOLLOWUP_REQUIRED"
+    MISSING_REQUIRED_NOTES = "MISSING_REQUIRED_NOTES"
+    INVALID_NOTES = "INVALID_NOTES"
+    MISSING_CONTEXT_KEY = "MISSING_CONTEXT_KEY"
+    INVALID_CONTEXT_KEY = "INVALID_CONTEXT_KEY"
+    CONTEXT_BUDGET_EXCEEDED = "CONTEXT_BUDGET_EXCEEDED"
+    INVALID_CALL = "INVALID_CALL"
+    """The arguments of complete_step itself are wrong."""
+
+
+class Pointer(Value):
+    """What a blocker is about."""
+
+    kind: Literal[
+        "context_key",
+        "context_budget",
+        "output_contract",
+        "assessment_dimension",
+        "workflow_step",
+        "notes",
+    ]
+    name: str
+    """The variable, the artifact kind, the dimension, the step."""
+
+
+class Blocker(Value):
+    """One thing that keeps a step from being done, and how to put it right."""
+
+    code: BlockerCode
+    pointer: Pointer
+    message: str
+    """What exactly is wrong, at most 512 characters."""
+    fix: str = Field(default="", exclude_if=absent)
+    """What to do, at most 1,024 characters."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StepBlocked(Value):
@@ -168,8 +230,51 @@ class StepBlocked(Value):
     kind: Literal["blocked"] = "blocked"
     call: str
     step: str
-    problems: tuple[str, ...]
+    blockers: tuple[Blocker, ...] = ()
     tries_left: int
+
+
+class Reported(Value):
+    """A child session's end, told to its parent; its output is in the store."""
+
+    name: str
+    session: str
+    ending: str
+    why: str
+
+
+class Delegated(Value):
+    """What the sessions of a parallel step brought: said before the step that uses it."""
+
+    kind: Literal["delegated"] = "delegated"
+    step: str
+    children: tuple[Reported, ...]
+
+
+class Spawned(Value):
+    """The answer to a spawn_agent call."""
+
+    kind: Literal["spawned"] = "spawned"
+    call: str
+    children: tuple[Reported, ...]
+
+
+class Rewound(Value):
+    """The session was put back to an earlier step."""
+
+    kind: Literal["rewound"] = "rewound"
+    step: str
+    reason: str
+    by: str
+
+
+class Continued(Value):
+    """A finished session is asked for more."""
+
+    kind: Literal["continued"] = "continued"
+    step: str
+    text: str
+    by: str
 
 
 class CallAnswered(Value):
@@ -177,7 +282,9 @@ class CallAnswered(Value):
 
     kind: Literal["answered"] = "answered"
     call: str
-    word: Literal["not_run", "one_step", "unread", "noted", "answer"]
+    word: Literal[
+        "not_run", "one_step", "unread", "noted", "answer", "rejected", "not_allowed", "too_many"
+    ]
     text: str = ""
     is_error: bool = False
 
@@ -191,7 +298,11 @@ Say = Annotated[
     | ToolDone
     | StepAccepted
     | StepBlocked
-    | CallAnswered,
+    | CallAnswered
+    | Delegated
+    | Spawned
+    | Rewound
+    | Continued,
     Field(discriminator="kind"),
 ]
 """One thing to tell the model; the activity finds the words."""
@@ -211,6 +322,12 @@ class TurnRequest(Value):
     """Content hash of the session's context."""
     model: str
     max_tokens: int
+    step: str = Field(default="", exclude_if=absent)
+    """The step whose own system prompt holds, if there is one."""
+    tools: tuple[str, ...] = Field(default=(), exclude_if=absent)
+    """The only tools that are offered; empty means all."""
+    trace: tuple[Trace, ...] = Field(default=(), exclude_if=absent)
+    """What was decided since the last turn, to be stored with this one."""
 
 
 class ToolCall(Value):

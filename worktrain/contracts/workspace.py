@@ -34,6 +34,20 @@ class Limits(Authored):
     minutes_max: float = Field(default=90, gt=0, le=1440)
     output_tokens_max: int = Field(default=16_000, ge=256)
     """Of one model call."""
+    notes_chars_min: int = Field(default=50, ge=0, le=1000)
+    notes_bytes_max: int = Field(default=4096, ge=100, le=16_384)
+    """UTF-8 bytes; longer notes are refused with the count, never cut."""
+    context_bytes_max: int = Field(default=262_144, ge=1024, le=262_144)
+    """All variables of a session, as canonical JSON."""
+    context_depth_max: int = Field(default=64, ge=2, le=64)
+    blocks_max: int = Field(default=3, ge=1, le=20)
+    """complete_step calls refused in a row before the session ends."""
+    blockers_max: int = Field(default=10, ge=1, le=50)
+    """What is wrong, told at a time."""
+    depth_max: int = Field(default=3, ge=0, le=5)
+    """Sessions below one another."""
+    children_max: int = Field(default=20, ge=0, le=200)
+    """Sessions that one session may have run, all in all."""
 
 
 class ModelNames(Authored):
@@ -63,6 +77,10 @@ class WorkspaceConfig(Authored):
     limits: Limits = Limits()
     soul: str = ""
     """The operator's own rules of behaviour for agents."""
+    gates: Literal["evaluator", "coordinator", "operator"] = "evaluator"
+    """Who answers the gates that a spec leaves to the coordinator."""
+    gather_hosts: tuple[str, ...] = ()
+    """Hosts that a URL in a task may be fetched from, for specs that gather context."""
     sandbox: SandboxRules = SandboxRules()
 
 

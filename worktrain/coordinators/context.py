@@ -1,6 +1,12 @@
 """What one phase is told of the earlier ones: typed handoffs, never their talk."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel
+
 from worktrain.contracts.artifact import (
+    Artifact,
     CodingHandoff,
     DiscoveryHandoff,
     Handoff,
@@ -17,6 +23,7 @@ TOLD: dict[Phase, tuple[type[Handoff], ...]] = {
     Phase.CODING: (DiscoveryHandoff, ShapingHandoff),
     Phase.REVIEW: (ShapingHandoff, CodingHandoff),
     Phase.FIX: (ShapingHandoff, CodingHandoff, ReviewVerdict),
+    Phase.SESSION: (),
 }
 """Which handoffs a phase is told of, oldest first; of each kind the newest."""
 
@@ -28,7 +35,10 @@ TITLES: dict[type[Handoff], str] = {
 }
 
 
-def newest(artifacts: tuple[Handoff, ...], kind: type[Handoff]) -> Handoff | None:
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def newest(artifacts: Sequence[Artifact], kind: type[Kind]) -> Kind | None:
     """The latest artifact of a kind."""
     return next((a for a in reversed(artifacts) if isinstance(a, kind)), None)
 

@@ -46,6 +46,7 @@ from worktrain.contracts.pipeline import (
 )
 from worktrain.contracts.proof import Review, VerifyRequest
 from worktrain.contracts.session import SessionEnding, SessionRequest, SessionResult
+from worktrain.contracts.workspace import Worktree
 from worktrain.coordinators import context, merge_policy, prove
 
 FIRST: dict[PipelineKind, Phase] = {
@@ -186,6 +187,7 @@ def _session(state: PipelineState, phase: Phase) -> tuple[PipelineState, Pipelin
             model=request.model,
             sandbox=config.sandbox,
             soul=config.soul,
+            gates=config.gates,
         )
     )
 
@@ -214,7 +216,7 @@ def _after_session(
         return _session(state, THINKS_ONLY[phase])
     if phase is Phase.REVIEW:
         verdict = context.newest(result.artifacts, ReviewVerdict)
-        if not isinstance(verdict, ReviewVerdict) or state.candidate is None:
+        if verdict is None or state.candidate is None:
             why = "the review ended without a verdict"
             return state, End(ending=PipelineEnding.FAILED, why=why)
         review = Review(session=result.record.session, at=state.candidate, verdict=verdict)
@@ -224,18 +226,25 @@ def _after_session(
 
 def _commit(state: PipelineState, result: SessionResult) -> PipelineCommand:
     handoff = context.newest(result.artifacts, CodingHandoff)
-    if state.worktree is None or not isinstance(handoff, CodingHandoff):
+    if state.worktree is None or handoff is None:
         why = f"{state.phase} ended without a handoff"
         return End(ending=PipelineEnding.FAILED, why=why)
+    return commit_of(state, state.worktree, handoff, result.record.session)
+
+
+def commit_of(
+    state: PipelineState, worktree: Worktree, handoff: CodingHandoff, session: str
+) -> CommitWork:
+    """The commit of what a session left in its worktree, described by its handoff."""
     return CommitWork(
         request=CommitRequest(
-            worktree=state.worktree,
-            key=result.record.session,
+            worktree=worktree,
+            key=session,
             subject=_one_line(handoff.commitSubject),
             body="\n".join(f"- {_one_line(decision)}" for decision in handoff.keyDecisions),
             trailers=(
                 ("WorkTrain-Task", _one_line(state.request.task.source)),
-                ("WorkTrain-Session", result.record.session),
+                ("WorkTrain-Session", session),
             ),
         )
     )

@@ -70,6 +70,12 @@ def shortened(text: str, length: int) -> str:
 
     What a terminal would obey instead of showing it is left out: an agent wrote this.
     """
-    words = ("".join(one for one in word if one.isprintable()) for word in text.split())
-    line = " ".join(word for word in words if word)
-    return line if len(line) <= length else line[: length - 1] + "…"
+    # Long texts are only looked at as far as they can be shown.
+    seen = text[: length * 4]
+    line = " ".join(seen.split())
+    if not line.isprintable():
+        words = ("".join(one for one in word if one.isprintable()) for word in line.split())
+        line = " ".join(word for word in words if word)
+    if len(line) > length or len(seen) < len(text):
+        return line[: length - 1] + "…"
+    return line

@@ -49,6 +49,8 @@ LIMITS: Mapping[str, Limits] = {
     calls.CLOSE_SESSION.name: Limits(timedelta(minutes=1), 20),
     calls.TAKE_TURN.name: Limits(timedelta(minutes=20), 20, beats=True),
     calls.RUN_TOOL.name: Limits(timedelta(minutes=32), 5, beats=True),
+    calls.GATHER.name: Limits(timedelta(minutes=5), 5, beats=True),
+    calls.SNAPSHOT.name: Limits(timedelta(minutes=5), 5, beats=True),
     calls.COMMIT_WORK.name: Limits(timedelta(minutes=5), 5, beats=True),
     calls.VERIFY.name: Limits(timedelta(hours=8), 5, beats=True),
     calls.REBASE.name: Limits(timedelta(minutes=10), 5, beats=True),

@@ -30,13 +30,13 @@ with workflow.unsafe.imports_passed_through():
         CommitWork,
         Decided,
         End,
-        Gate,
         Merge,
         OpenGate,
         PipelineCommand,
         PipelineEnding,
         PipelineEvent,
         PipelineKilled,
+        PipelineKind,
         PipelineRequest,
         PipelineResult,
         PipelineState,
@@ -51,9 +51,10 @@ with workflow.unsafe.imports_passed_through():
         Verify,
     )
     from worktrain.contracts.proof import Decision, Proof
-    from worktrain.contracts.session import SessionRequest, SessionStart
-    from worktrain.contracts.steering import GateAnswer
-    from worktrain.coordinators.feature import FIRST, result_of, route
+    from worktrain.contracts.session import Seed, SessionRequest, SessionStart
+    from worktrain.contracts.steering import Gate, GateAnswer
+    from worktrain.coordinators.feature import result_of
+    from worktrain.coordinators.kinds import COORDINATORS
 
 Reply = TypeVar("Reply")
 
@@ -84,8 +85,10 @@ class PipelineWorkflow(Operated):
             return await self._close_unopened(PipelineEnding.FAILED, error.failure.said)
         except asyncio.CancelledError:
             return await self._close_unopened(PipelineEnding.KILLED, "killed on request")
+        coordinator = COORDINATORS[request.kind]
+        route = coordinator.route
         state = PipelineState(
-            request=request, opened=opened, phase=FIRST[request.kind], base=opened.base
+            request=request, opened=opened, phase=coordinator.first, base=opened.base
         )
         state, command = route(state, Begun())
         while not isinstance(command, End):
@@ -143,8 +146,8 @@ class PipelineWorkflow(Operated):
         self._calls += 1
         key = str(self._calls)
         match command:
-            case RunSession(request=session):
-                return await self._run_session(session)
+            case RunSession(request=session, seed=seed):
+                return await self._run_session(session, seed)
             case CommitWork(request=commit):
                 self._now("committing")
                 return await self._ask(
@@ -184,7 +187,7 @@ class PipelineWorkflow(Operated):
             case _:
                 assert_never(command)
 
-    async def _run_session(self, session: SessionRequest) -> SessionEnded:
+    async def _run_session(self, session: SessionRequest, seed: Seed | None) -> SessionEnded:
         self._session = session.session
         self._now(f"{session.phase}: {session.session}")
         if self._paused_by is not None:
@@ -192,7 +195,7 @@ class PipelineWorkflow(Operated):
                 await workflow.wait_condition(lambda: self._paused_by is None)
         result = await workflow.execute_child_workflow(
             SessionWorkflow.run,
-            SessionStart(request=session),
+            SessionStart(request=session, seed=seed),
             id=session.session,
             # Left to end by itself, so that it stores its ending and saves its work.
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
@@ -263,9 +266,13 @@ class PipelineWorkflow(Operated):
         why = end.why
         if state.worktree is not None:
             merged = end.ending is PipelineEnding.MERGED
+            # A session by itself that committed nothing leaves no branch behind.
+            by_itself = self._request.kind is PipelineKind.SPEC and state.candidate is None
             closed = await self._ask(
                 CLOSE_WORKTREE,
-                CloseWorktreeRequest(worktree=state.worktree, keep_branch=not merged),
+                CloseWorktreeRequest(
+                    worktree=state.worktree, keep_branch=not (merged or by_itself)
+                ),
                 key="last",
                 summary="remove the worktree",
                 queue=state.worktree.queue,

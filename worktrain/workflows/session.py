@@ -1,9 +1,12 @@
 """One session: an agent led through a plan, turn by turn."""
 
 import asyncio
+from datetime import timedelta
 from typing import assert_never
 
 from temporalio import workflow
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ChildWorkflowError
 
 from worktrain.workflows import attributes
 from worktrain.workflows.ask import CallError
@@ -13,26 +16,39 @@ with workflow.unsafe.imports_passed_through():
     from worktrain.contracts.calls import (
         CLOSE_SESSION,
         CLOSE_WORKTREE,
+        GATHER,
         OPEN_SESSION,
         OPEN_WORKTREE,
         RUN_TOOL,
+        SNAPSHOT,
         TAKE_TURN,
     )
-    from worktrain.contracts.delivery import CloseWorktreeRequest
+    from worktrain.contracts.delivery import CloseWorktreeRequest, SnapshotRequest
     from worktrain.contracts.proof import PhaseRecord
     from worktrain.contracts.session import (
         Answered,
         AskModel,
         AskOperator,
         CallFailed,
+        Child,
+        ChildEnded,
+        ChildrenEnded,
+        Confirm,
+        Confirmed,
         Event,
         Finish,
+        Gather,
+        Gathered,
+        GatherRequest,
         Happened,
         Killed,
         Question,
+        RewindAsked,
+        RunChildren,
         RunTools,
         SessionClosed,
         SessionEnding,
+        SessionRequest,
         SessionResult,
         SessionStart,
         SessionState,
@@ -41,10 +57,12 @@ with workflow.unsafe.imports_passed_through():
         ToolsRan,
         TurnTaken,
     )
-    from worktrain.contracts.steering import Answer
-    from worktrain.contracts.turn import Steer, ToolCall, ToolReply, ToolRequest, TurnRequest
+    from worktrain.contracts.steering import Answer, Gate, GateAnswer, Rewind
+    from worktrain.contracts.turn import Steer, ToolCall, ToolReply, ToolRequest, TurnRequest, Usage
     from worktrain.contracts.workspace import Worktree, WorktreeRequest
     from worktrain.engine.machine import advance, current
+    from worktrain.engine.machine.checkpoint import found, seeded
+    from worktrain.engine.machine.questions import value_of
 
 EVENTS_MAX = 2000
 """History events after which a session goes on in a new run: replay stays under a second."""
@@ -64,6 +82,10 @@ class SessionWorkflow(Operated):
         self._worked_before_s = start.worked_s
         self._question: Question | None = None
         self._answer: Answer | None = None
+        self._gate: Gate | None = None
+        self._decision: GateAnswer | None = None
+        self._rewind: Rewind | None = None
+        self._children: list[str] = []
         self._doing = "opening"
 
     @workflow.run
@@ -71,8 +93,8 @@ class SessionWorkflow(Operated):
         command = start.command
         try:
             if self._state is None:
-                self._state = await self._open()
-                self._state, command = advance(self._state, self._happened(Started()))
+                state, opening = await self._open(start)
+                self._state, command = advance(state, self._happened(opening))
         except CallError as error:
             return await self._close(Finish(ending=SessionEnding.FAILED, why=error.failure.said))
         except asyncio.CancelledError:
@@ -93,7 +115,7 @@ class SessionWorkflow(Operated):
                         worked_s=self._worked_s(),
                     )
                 )
-            event: Event
+            event: Event | None
             try:
                 match command:
                     case AskModel(request=turn):
@@ -102,13 +124,24 @@ class SessionWorkflow(Operated):
                         event = await self._run_tools(groups)
                     case AskOperator(question=question):
                         event = await self._answered(question)
+                    case Confirm(gate=gate):
+                        event = await self._confirmed(gate)
+                    case Gather(request=wanted):
+                        event = await self._gathered(wanted)
+                    case RunChildren():
+                        event = await self._run_children(command)
                     case _:
                         assert_never(command)
             except CallError as error:
                 event = CallFailed(failure=error.failure)
             except asyncio.CancelledError:
                 event = Killed(why="killed on request")
-            self._state, command = advance(self._state, self._happened(event))
+            if event is not None:
+                self._state, command = advance(self._state, self._happened(event))
+            if self._rewind is not None:
+                back, self._rewind = self._rewind, None
+                event = RewindAsked(checkpoint=back.to, reason=back.reason, by=back.by)
+                self._state, command = advance(self._state, self._happened(event))
 
     @workflow.update(description="Say something to the agent before its next turn.")
     def steer(self, steer: Steer) -> str:
@@ -131,8 +164,39 @@ class SessionWorkflow(Operated):
             raise ValueError("no question is open")
         if answer.question != self._question.id:
             raise ValueError(f"the open question is {self._question.id!r}")
-        if not answer.text.strip():
-            raise ValueError("an empty text is no answer")
+        value_of(self._question, answer.text)
+
+    @workflow.update(description="Approve or reject the step that waits at its gate.")
+    def decide(self, answer: GateAnswer) -> str:
+        assert self._gate is not None
+        self._decision = answer
+        return f"{answer.answer} {self._gate.id}"
+
+    @decide.validator
+    def _check_decide(self, answer: GateAnswer) -> None:
+        if self._gate is None or self._decision is not None:
+            raise ValueError("no gate is open")
+        if answer.gate is not None and answer.gate != self._gate.id:
+            raise ValueError(f"the open gate is {self._gate.id!r}")
+
+    @workflow.update(description="Put the session back to the beginning of an earlier step.")
+    def rewind(self, rewind: Rewind) -> str:
+        self._rewind = rewind
+        return "it goes back as soon as what is running now has ended"
+
+    @rewind.validator
+    def _check_rewind(self, rewind: Rewind) -> None:
+        if not rewind.reason.strip():
+            raise ValueError("a reason is needed: the agent is told why")
+        points = self._state.checkpoints if self._state else ()
+        if self._state is None or found(self._state, rewind.to) is None:
+            known = ", ".join(f"{one.id} ({one.step})" for one in points)
+            raise ValueError(f"there is no checkpoint {rewind.to!r}; there are {known or 'none'}")
+
+    @workflow.query
+    def state(self) -> SessionState | None:
+        """All that the machine knows: what another session can go on from."""
+        return self._state
 
     @workflow.query
     def view(self) -> SessionView:
@@ -145,14 +209,21 @@ class SessionWorkflow(Operated):
             steps=len(state.opened.plan.steps) if state else 0,
             turn=state.turn if state else 0,
             doing=self._doing,
-            usage=state.usage if state else SessionView.model_fields["usage"].default,
+            usage=state.usage if state else Usage(),
             cost_microdollars=state.cost_microdollars if state else 0,
             question=self._question,
             held=self._held,
             paused=self._paused_by is not None,
+            gate=self._gate,
+            trace=state.trace if state else (),
+            checkpoints=tuple(f"{one.id} {one.title}" for one in state.checkpoints)
+            if state
+            else (),
+            children=tuple(self._children),
         )
 
-    async def _open(self) -> SessionState:
+    async def _open(self, start: SessionStart) -> tuple[SessionState, Event]:
+        """Open what the session works with; its state and the event that it begins with."""
         request = self._request
         self._worktree = await self._ask(
             OPEN_WORKTREE,
@@ -169,7 +240,9 @@ class SessionWorkflow(Operated):
         opened = await self._ask(
             OPEN_SESSION, request, key=request.phase, summary=f"spec {request.spec}"
         )
-        return SessionState(request=request, opened=opened)
+        if start.seed is None:
+            return SessionState(request=request, opened=opened), Started()
+        return seeded(start.seed.state, request, opened), start.seed.event
 
     async def _take_turn(self, turn: TurnRequest) -> TurnTaken:
         state = self._state
@@ -212,13 +285,105 @@ class SessionWorkflow(Operated):
             queue=worktree.queue,
         )
 
-    async def _answered(self, question: Question) -> Answered:
+    async def _answered(self, question: Question) -> Answered | None:
+        """None when the session is put back meanwhile: then nobody waits for the answer."""
         self._question = question
-        with self._waiting("waiting"):
-            await workflow.wait_condition(lambda: self._answer is not None)
+        deadline_s = question.deadline_s if question.default else None
+        try:
+            with self._waiting("waiting"):
+                await workflow.wait_condition(
+                    lambda: self._answer is not None or self._rewind is not None,
+                    timeout=deadline_s,
+                )
+        except TimeoutError:
+            self._answer = Answer(question=question.id, text=question.default, by="the deadline")
         answer, self._answer, self._question = self._answer, None, None
-        assert answer is not None
+        if answer is None:
+            return None
         return Answered(question=question.id, text=answer.text, by=answer.by)
+
+    async def _confirmed(self, gate: Gate) -> Confirmed | None:
+        self._gate, self._decision = gate, None
+        with self._waiting("waiting"):
+            await workflow.wait_condition(
+                lambda: self._decision is not None or self._rewind is not None
+            )
+        decision, self._decision, self._gate = self._decision, None, None
+        if decision is None:
+            return None
+        return Confirmed(answer=decision.answer, by=decision.by, reason=decision.reason)
+
+    async def _gathered(self, wanted: GatherRequest) -> Gathered:
+        names = ", ".join(source.variable for source in wanted.sources)
+        self._now(f"looking for {names}")
+        assert self._state is not None
+        key = f"{self._state.turn}/{current(self._state).id}/{self._state.traced}"
+        return await self._ask(GATHER, wanted, key=key, summary=f"look for {names}")
+
+    async def _run_children(self, command: RunChildren) -> ChildrenEnded:
+        """Run sessions for this one, so many at a time; the first failure may end the others."""
+        assert self._state is not None
+        self._now(f"running {', '.join(child.name for child in command.children)}")
+        at = await self._snapshot(f"{self._state.turn}/{self._state.spawned}")
+        slots = asyncio.Semaphore(command.concurrency_max)
+        at_work: list[workflow.ChildWorkflowHandle[SessionWorkflow, SessionResult]] = []
+        given_up = False
+
+        async def run(child: Child) -> ChildEnded:
+            nonlocal given_up
+            async with slots:
+                request = child.request.model_copy(update={"at": at})
+                if given_up:
+                    why = "it was not begun: another session of the step had failed"
+                    return ChildEnded(name=child.name, result=_unrun(request, why))
+                self._children.append(request.session)
+                self._show()
+                try:
+                    handle = await workflow.start_child_workflow(
+                        SessionWorkflow.run,
+                        SessionStart(request=request),
+                        id=request.session,
+                        parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+                        static_summary=f"{child.name}: {request.task.title}"[:200],
+                        search_attributes=TypedSearchAttributes(
+                            [
+                                SearchAttributePair(attributes.PHASE, request.phase),
+                                SearchAttributePair(attributes.SPEC, request.spec),
+                                SearchAttributePair(attributes.STATUS, "running"),
+                                SearchAttributePair(attributes.PARENT, self._request.session),
+                            ]
+                        ),
+                        task_timeout=timedelta(seconds=10),
+                    )
+                    at_work.append(handle)
+                    result = await handle
+                except ChildWorkflowError as error:
+                    result = _unrun(request, f"its workflow failed: {error.cause or error}")
+                self._children.remove(request.session)
+                failed = result.ending is not SessionEnding.COMPLETED
+                if failed and command.on_failure == "abort" and not given_up:
+                    given_up = True
+                    for other in at_work:
+                        if not other.done():
+                            other.cancel()
+                return ChildEnded(name=child.name, result=result)
+
+        ended = await asyncio.gather(*(run(child) for child in command.children))
+        return ChildrenEnded(children=tuple(ended))
+
+    async def _snapshot(self, key: str) -> str:
+        """The commit that children start from: on a branch, with the files as they are now."""
+        worktree = self._worktree
+        if worktree is None or worktree.branch is None:
+            return self._request.at
+        at = await self._ask(
+            SNAPSHOT,
+            SnapshotRequest(worktree=worktree, key=key),
+            key=key,
+            summary="snapshot of the worktree for child sessions",
+            queue=worktree.queue,
+        )
+        return at.commit
 
     async def _close(self, finish: Finish) -> SessionResult:
         """Store the ending, and give back a checkout that nobody else needs."""
@@ -231,11 +396,13 @@ class SessionWorkflow(Operated):
             script=state.opened.script if state else "",
             ending=finish.ending,
             turns=state.turn if state else 0,
-            usage=state.usage if state else SessionView.model_fields["usage"].default,
+            usage=state.usage if state else Usage(),
             cost_microdollars=state.cost_microdollars if state else 0,
             model=state.model if state else "",
         )
         artifacts = state.artifacts if state else ()
+        wanted = state.opened.plan.gives if state else {}
+        given = {name: state.context[name] for name in wanted if state and name in state.context}
         if worktree is not None and request.branch is None:
             await self._ask(
                 CLOSE_WORKTREE,
@@ -253,6 +420,8 @@ class SessionWorkflow(Operated):
                 artifacts=artifacts,
                 notes=state.notes if state else (),
                 why=finish.why,
+                trace=state.trace if state else (),
+                given=given,
             ),
             key=request.phase,
             summary=f"ended {finish.ending}",
@@ -270,6 +439,7 @@ class SessionWorkflow(Operated):
             why=finish.why,
             artifacts=artifacts,
             worktree=worktree,
+            given=given,
         )
 
     def _happened(self, event: Event) -> Happened:
@@ -296,6 +466,11 @@ class SessionWorkflow(Operated):
                 f"Waits for an answer to `{self._question.id}`: {self._question.text}\n\n"
                 f"`worktrain answer {self._request.session} {self._question.id} TEXT`"
             )
+        if self._gate is not None:
+            lines.append(
+                f"Waits at gate `{self._gate.id}`: {self._gate.text}\n\n"
+                f"`worktrain approve {self._request.session} {self._gate.id}`, or `reject`"
+            )
         if state is not None:
             lines.append(
                 f"step {state.step + 1} of {len(state.opened.plan.steps)}: "
@@ -303,3 +478,19 @@ class SessionWorkflow(Operated):
                 f"USD {state.cost_microdollars / 1e6:.2f}"
             )
         return lines
+
+
+def _unrun(request: SessionRequest, why: str) -> SessionResult:
+    """The result of a session that has none of its own."""
+    record = PhaseRecord(
+        phase=request.phase,
+        session=request.session,
+        spec=request.spec,
+        script="",
+        ending=SessionEnding.FAILED,
+        turns=0,
+        usage=Usage(),
+        cost_microdollars=0,
+        model="",
+    )
+    return SessionResult(record=record, ending=SessionEnding.FAILED, why=why)

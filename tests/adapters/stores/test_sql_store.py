@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -18,6 +19,7 @@ from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import IntegrityError
 
 from worktrain.adapters.stores import migrations
 from worktrain.adapters.stores.lanes import Lane
@@ -25,6 +27,7 @@ from worktrain.adapters.stores.sql import SqlStore
 from worktrain.adapters.stores.tables import metadata
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.record import ToolOutput
+from worktrain.contracts.trace import Trace, TraceKind
 from worktrain.contracts.turn import Message, StopReason, TextBlock, TurnReply, TurnRequest
 
 WRITER = """
@@ -74,7 +77,13 @@ def url(tmp_path: Path) -> str:
 def turn_of(
     store: SqlStore, name: str, parent: str | None, text: str = ""
 ) -> asyncio.Task[TurnReply]:
-    request = TurnRequest(
+    request = turn_request(parent)
+    answer = TurnReply(head=name, stop=StopReason.END_TURN)
+    return asyncio.ensure_future(store.add_turn(name, request, *messages_of(text or name), answer))
+
+
+def turn_request(parent: str | None) -> TurnRequest:
+    return TurnRequest(
         session="s",
         turn=1,
         head=parent,
@@ -84,8 +93,6 @@ def turn_of(
         model="m",
         max_tokens=1,
     )
-    answer = TurnReply(head=name, stop=StopReason.END_TURN)
-    return asyncio.ensure_future(store.add_turn(name, request, *messages_of(text or name), answer))
 
 
 async def pragma(lane: Lane, name: str) -> object:
@@ -200,7 +207,9 @@ def test_of_processes_that_open_a_new_file_at_once_one_migrates_it(url: str) -> 
     assert sorted(imported_alembic) == ["False", "True"]
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
         assert database.execute("SELECT count(*) FROM blobs").fetchone() == (2,)
-        assert database.execute("SELECT * FROM alembic_version").fetchall() == [("r0001",)]
+        assert database.execute("SELECT * FROM alembic_version").fetchall() == [
+            (migrations.REVISIONS[-1],)
+        ]
 
 
 async def test_stores_that_open_a_new_file_at_once_all_succeed(url: str) -> None:
@@ -263,6 +272,25 @@ async def test_a_write_goes_on_to_its_end_when_its_caller_is_gone(url: str) -> N
     await store.close()
 
 
+async def test_decisions_are_stored_with_their_turn_or_not_at_all(url: str) -> None:
+    store = await SqlStore.open(url)
+    entry = Trace(n=1, kind=TraceKind.ENTERED, step="look", text="It is the first step.")
+    request = turn_request(None).model_copy(update={"trace": (entry,)})
+    answer = TurnReply(head="h1", stop=StopReason.END_TURN)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        # The log is written last, so the decisions had been written before.
+        refusal = "BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        database.execute(f"CREATE TRIGGER refuse {refusal}")
+        with pytest.raises(IntegrityError, match="refused"):
+            await store.add_turn("k1", request, *messages_of("h1"), answer)
+        assert await store.find_turn("k1") is None
+        assert await store.trace("s") == ()
+        database.execute("DROP TRIGGER refuse")
+    await store.add_turn("k1", request, *messages_of("h1"), answer)
+    assert [found for _, _, found in await store.trace("s")] == [entry]
+    await store.close()
+
+
 # --- the schema ------------------------------------------------------------------------------
 
 
@@ -271,6 +299,60 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> No
     engine = create_engine(url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+async def test_a_database_of_the_first_version_is_migrated_with_its_rows(url: str) -> None:
+    made_by_r0001(url)
+    store = await SqlStore.open(url)
+    (closed,) = await store.sessions("task/shop/1")
+    assert (closed.session, closed.why, closed.trace) == ("task/shop/1/coding-1", "done", ())
+    assert await store.opened("task/shop/1") == (
+        ("task/shop/1/coding-1", 1.0),
+        ("task/shop/1/review-1", 3.0),
+    )
+    assert await store.plan("task/shop/1/coding-1") is None
+    assert await store.trace("task/") == ()
+    assert await store.get_blob("b1") == "a text"
+
+    entry = Trace(n=1, kind=TraceKind.ENTERED, step="look", text="It is the first step.")
+    request = turn_request(None).model_copy(
+        update={"session": "task/shop/1/review-1", "trace": (entry,)}
+    )
+    answer = TurnReply(head="h1", stop=StopReason.END_TURN)
+    await store.add_turn("k1", request, *messages_of("h1"), answer)
+    assert [found for _, _, found in await store.trace("task/")] == [entry]
+    await store.close()
+
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def made_by_r0001(url: str) -> None:
+    """A database as the first version left it: a session that ended and one that runs."""
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "r0001")
+    closed = (
+        '{"session": "task/shop/1/coding-1", "pipeline": "task/shop/1", "artifacts": [], '
+        '"notes": [], "why": "done", "record": {"phase": "coding", '
+        '"session": "task/shop/1/coding-1", "spec": "coding", "script": "s", '
+        '"ending": "completed", "turns": 3, "usage": {}, "cost_microdollars": 0, "model": "m"}}'
+    )
+    session = "INSERT INTO sessions (id, pipeline, script, context, opened_s, closed_s, closed) "
+    with engine.begin() as connection:
+        for row in (
+            ("task/shop/1/coding-1", "task/shop/1", "s", "c", 1.0, 2.0, closed),
+            ("task/shop/1/review-1", "task/shop/1", "s", "c", 3.0, None, None),
+        ):
+            connection.exec_driver_sql(f"{session} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        blob = "INSERT INTO blobs VALUES (?, ?)"
+        connection.exec_driver_sql(blob, ("b1", b"a text"))
     engine.dispose()
 
 

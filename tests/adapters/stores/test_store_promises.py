@@ -20,11 +20,12 @@ from worktrain.contracts.pipeline import (
     PipelineRequest,
     PipelineResult,
 )
+from worktrain.contracts.plan import Context, Loop, Plan, PlanStep
 from worktrain.contracts.proof import PhaseRecord
 from worktrain.contracts.record import EffectRow, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
-from worktrain.contracts.spec import Plan
 from worktrain.contracts.task import Task
+from worktrain.contracts.trace import Trace, TraceKind
 from worktrain.contracts.turn import (
     Message,
     StopReason,
@@ -346,6 +347,128 @@ async def test_an_ended_session_that_is_opened_again_can_end_again(store: Store)
 async def test_a_session_that_was_never_opened_can_end(store: Store) -> None:
     await store.close_session(session_closed("could not open", ending="failed"), 2.0)
     assert [closed.why for closed in await store.sessions("task/shop/1")] == ["could not open"]
+
+
+async def test_one_session_is_found_once_it_has_ended(store: Store) -> None:
+    await store.open_session(session_request(), OPENED, 1.0)
+    assert await store.session(SESSION) is None
+    closed = session_closed("done").model_copy(update={"trace": (decided(1),)})
+    await store.close_session(closed, 2.0)
+    assert await store.session(SESSION) == closed
+    assert await store.session("task/shop/1/coding") is None
+
+
+async def test_sessions_are_listed_as_they_were_opened_ended_or_not(store: Store) -> None:
+    child = f"{SESSION}/look-1"
+    await store.open_session(session_request(child), OPENED, 2.0)
+    await store.open_session(session_request(), OPENED, 1.0)
+    await store.close_session(session_closed("could not open", "task/shop/1/fix-1"), 3.0)
+    await store.close_session(session_closed("done"), 4.0)
+    listed = ((SESSION, 1.0), (child, 2.0), ("task/shop/1/fix-1", 3.0))
+    assert await store.opened("task/shop/1") == listed
+    assert await store.opened("task/shop") == ()
+
+
+async def test_the_plan_of_a_session_is_read_back_whole(store: Store) -> None:
+    body = (PlanStep(id="look", title=NASTY, when={"var": "risk", "equals": "High"}),)
+    loop = Loop(type="while", passes_max=3, body=body)
+    steps = (PlanStep(id="again", title="Again", loop=loop),)
+    plan = Plan(spec="coding", model_tier="mid", steps=steps)
+    opened = OPENED.model_copy(update={"plan": plan})
+    assert await store.plan(SESSION) is None
+    await store.open_session(session_request(), opened, 1.0)
+    assert await store.plan(SESSION) == plan
+    await store.open_session(session_request(), OPENED, 2.0)
+    assert await store.plan(SESSION) == plan
+    await store.close_session(session_closed("done"), 3.0)
+    assert await store.plan(SESSION) == plan
+    await store.close_session(session_closed("could not open", "task/shop/1/fix-1"), 3.0)
+    assert await store.plan("task/shop/1/fix-1") is None
+
+
+async def test_what_a_session_was_told_is_found_through_it(store: Store) -> None:
+    context = Context(opening=NASTY, rules="", injected={"Task": 40, "Rules": 2})
+    name = await store.put_blob(context.model_dump_json())
+    await store.open_session(session_request(), OPENED.model_copy(update={"context": name}), 1.0)
+    assert await store.context(SESSION) == context
+    await store.open_session(session_request("task/shop/1/fix-1"), OPENED, 1.0)
+    assert await store.context("task/shop/1/fix-1") is None
+    assert await store.context("task/shop/1/none-1") is None
+
+
+# --- the trace -------------------------------------------------------------------------------
+
+
+def decided(n: int, text: str = "It is the first step.") -> Trace:
+    return Trace(n=n, kind=TraceKind.ENTERED, step="look", text=text, iteration=n - 1)
+
+
+async def take(store: Store, key: str, *trace: Trace, session: str = SESSION) -> None:
+    request = asking(None, session=session).model_copy(update={"trace": trace})
+    await store.add_turn(key, request, said("a"), reply("b"), answering(f"head-{key}"))
+
+
+async def read(store: Store, prefix: str = SESSION) -> list[tuple[str, Trace]]:
+    return [(session, entry) for session, _, entry in await store.trace(prefix)]
+
+
+async def test_decisions_are_stored_with_the_turn_and_with_the_end(store: Store) -> None:
+    await store.open_session(session_request(), OPENED, 1.0)
+    assert await store.trace(SESSION) == ()
+    await take(store, "k1", decided(1), decided(2))
+    closed = session_closed("done").model_copy(update={"trace": (decided(3),)})
+    await store.close_session(closed, 5.5)
+    found = await store.trace(SESSION)
+    assert [entry for _, _, entry in found] == [decided(1), decided(2), decided(3)]
+    _, (_, turn, ended) = await store.log(SESSION)
+    assert [at_s for _, at_s, _ in found] == [turn.at_s, turn.at_s, ended.at_s]
+    assert ended.at_s == 5.5
+
+
+async def test_a_decision_that_is_stored_twice_keeps_its_first_text(store: Store) -> None:
+    await store.open_session(session_request(), OPENED, 1.0)
+    await take(store, "k1", decided(1, "first"))
+    await take(store, "k1", decided(1, "again"), decided(2, "of a turn that was not stored"))
+    await take(store, "k2", decided(1, "second"), decided(2, "new"))
+    for why in ("first", "second"):
+        closed = session_closed(why).model_copy(update={"trace": (decided(3, why),)})
+        await store.close_session(closed, 2.0)
+    assert [entry.text for _, entry in await read(store)] == ["first", "new", "first"]
+
+
+async def test_decisions_stand_in_the_order_of_sessions_and_numbers(store: Store) -> None:
+    second, child = "task/shop/1/coding-2", f"{SESSION}/look-1"
+    for session, opened_s in ((second, 1.0), (SESSION, 2.0), (child, 3.0)):
+        await store.open_session(session_request(session), OPENED, opened_s)
+    await take(store, "k1", decided(1), session=child)
+    await take(store, "k2", decided(10), decided(9), session=SESSION)
+    await take(store, "k3", decided(4), session=second)
+    await take(store, "k4", decided(2), session=SESSION)
+    found = [(session, entry.n) for session, entry in await read(store, "task/shop/1/")]
+    assert found == [(second, 4), (SESSION, 2), (SESSION, 9), (SESSION, 10), (child, 1)]
+    assert [name for name, _ in await read(store, f"{SESSION}/")] == [child]
+    assert await read(store, "task/shop/2/") == []
+
+
+async def test_a_session_that_begins_anew_has_only_its_new_decisions(store: Store) -> None:
+    await store.open_session(session_request(), OPENED, 1.0)
+    await take(store, "k1", decided(1, "of the first life"))
+    await store.open_session(session_request(), OPENED, 2.0)
+    assert len(await read(store)) == 1
+    await store.close_session(session_closed("first"), 3.0)
+    await store.open_session(session_request(), OPENED, 1.0)
+    assert len(await read(store)) == 1
+    await store.open_session(session_request(), OPENED, 4.0)
+    assert await read(store) == []
+    await take(store, "k2", decided(1, "of the second"))
+    assert [entry.text for _, entry in await read(store)] == ["of the second"]
+
+
+async def test_a_decision_over_a_value_that_no_database_can_keep_is_kept(store: Store) -> None:
+    await store.open_session(session_request(), OPENED, 1.0)
+    await take(store, "k1", decided(1, f"name equals 'a' (is {NASTY}\ud800)"))
+    ((_, entry),) = await read(store)
+    assert entry.text == f"name equals 'a' (is {NASTY}?)".replace("\0", "\ufffd")
 
 
 # --- the log ---------------------------------------------------------------------------------

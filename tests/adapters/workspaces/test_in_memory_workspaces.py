@@ -17,9 +17,10 @@ from worktrain.contracts.delivery import (
     NothingChanged,
     Rebased,
     RebaseRequest,
+    SnapshotRequest,
 )
 from worktrain.contracts.failure import AdapterError, FailureKind
-from worktrain.contracts.workspace import Base, Worktree, WorktreeRequest
+from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
 
 
 class World:
@@ -50,6 +51,9 @@ class World:
     async def commit(self, worktree: Worktree, key: str = "k1") -> CommitReply:
         request = CommitRequest(worktree=worktree, key=key, subject="Change it")
         return await self.workspaces.commit(request)
+
+    async def snapshot(self, worktree: Worktree, key: str = "s1") -> CommitRef:
+        return await self.workspaces.snapshot(SnapshotRequest(worktree=worktree, key=key))
 
 
 def in_memory(trees: Path) -> World:
@@ -105,6 +109,73 @@ async def test_work_is_committed_once_and_named(world: World) -> None:
     assert "-one\n+uno\n" in diff
     log = await world.workspaces.log(world.repo, first.at.commit, 5)
     assert [line.split(" ", 1)[1] for line in log.splitlines()] == ["Change it", "First commit"]
+
+
+async def test_files_are_listed_and_read_as_they_stand_on_a_commit(world: World) -> None:
+    before = (await world.base()).at.commit
+    world.advance("docs/one.md", "eins\n")
+    world.advance("docs/deep/two.md", "zwei\n")
+    world.advance("docs.md", "x" * 1_000_001)
+    at = (await world.base()).at.commit
+    files, texts = world.workspaces.files, world.workspaces.texts
+    assert await files(world.repo, before) == {"a.txt": 4, "b.txt": 4}
+    assert list(await files(world.repo, at)) == sorted(await files(world.repo, at))
+    docs = {"docs/deep/two.md": 5, "docs/one.md": 5}
+    assert await files(world.repo, at, ("docs", "no-such-folder", "a.txt")) == docs
+    assert (await files(world.repo, at))["docs.md"] == 1_000_001
+    read = await texts(world.repo, at, ("docs/one.md", "a.txt", "docs", "docs.md", "none"))
+    assert read == {"docs/one.md": "eins\n", "a.txt": "one\n"}
+    assert await texts(world.repo, at, ()) == {}
+    for odd in (
+        "",
+        ".",
+        "..",
+        "../a.txt",
+        "/etc/passwd",
+        "docs/",
+        "docs/../a.txt",
+        "a\0",
+        ":(top)",
+    ):
+        assert await texts(world.repo, at, (odd, "a.txt")) == {"a.txt": "one\n"}, odd
+        assert await files(world.repo, at, (odd, "docs")) == docs, odd
+
+
+async def test_a_snapshot_holds_the_files_and_moves_nothing(world: World) -> None:
+    worktree = await world.open()
+    base = (await world.base()).at
+    assert await world.snapshot(worktree) == base
+    world.put(worktree.root, "a.txt", "uno\n")
+    assert await world.snapshot(worktree) == base, "the key finds the first attempt again"
+    second = await world.snapshot(worktree, "s2")
+    assert await world.workspaces.read(world.repo, second.commit, "a.txt") == "uno\n"
+    assert await world.workspaces.read(world.repo, second.commit, "b.txt") == "two\n"
+    assert await world.workspaces.tree(world.repo, second.commit) == second
+    assert (await world.workspaces.base(world.repo, "work")).at == base
+    world.put(worktree.root, "a.txt", "eins\n")
+    assert await world.snapshot(worktree, "s2") == second
+    taken = await world.commit(worktree)
+    assert isinstance(taken, Committed)
+    log = await world.workspaces.log(world.repo, taken.at.commit, 5)
+    assert "Snapshot" not in log
+
+
+async def test_keys_are_told_apart_by_session_in_a_worktree_taken_over(world: World) -> None:
+    coding = await world.open()
+    first = await world.snapshot(coding)
+    fix = await world.open("fix/1")
+    assert fix.root == coding.root
+    world.put(fix.root, "a.txt", "uno\n")
+    second = await world.snapshot(fix)
+    assert second != first
+    assert await world.snapshot(fix) == second
+
+
+async def test_a_snapshot_of_a_closed_worktree_is_refused(world: World) -> None:
+    worktree = await world.open()
+    await world.workspaces.close(CloseWorktreeRequest(worktree=worktree, keep_branch=True))
+    with pytest.raises(AdapterError, match="open it again"):
+        await world.snapshot(worktree)
 
 
 async def test_equal_files_have_equal_trees_and_different_commits(world: World) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
+from worktrain.contracts.plan import Context, Plan
 from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
+from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Message, TurnReply, TurnRequest
 
 
@@ -35,8 +37,8 @@ class Store(Protocol):
     async def add_turn(
         self, key: str, request: TurnRequest, said: Message, reply: Message, answer: TurnReply
     ) -> TurnReply:
-        """Store both messages of a turn and its answer at once. `answer.head` is the id of
-        `reply`; its parent is `said`, whose parent is `request.head`.
+        """Store both messages of a turn, its answer and `request.trace` at once. `answer.head`
+        is the id of `reply`; its parent is `said`, whose parent is `request.head`.
 
         Answers what stands: of two attempts that were made at the same time, the first's."""
         ...
@@ -69,10 +71,39 @@ class Store(Protocol):
     async def pipeline(self, pipeline: str) -> PipelineRow | None: ...
     async def open_session(
         self, request: SessionRequest, opened: SessionOpened, at_s: float
-    ) -> None: ...
-    async def close_session(self, closed: SessionClosed, at_s: float) -> None: ...
+    ) -> None:
+        """Write the start of a session and its plan. One that had ended begins anew: its end
+        and its trace go."""
+        ...
+
+    async def close_session(self, closed: SessionClosed, at_s: float) -> None:
+        """Write the end of a session and `closed.trace` at once."""
+        ...
+
     async def sessions(self, pipeline: str) -> tuple[SessionClosed, ...]:
         """Ended sessions of a pipeline, oldest first."""
+        ...
+
+    async def session(self, session: str) -> SessionClosed | None:
+        """How a session ended; None while it has not."""
+        ...
+
+    async def opened(self, pipeline: str) -> tuple[tuple[str, float], ...]:
+        """Every session of a pipeline, ended or not, and when it was opened, oldest first. One
+        that could not be opened counts as opened at its end."""
+        ...
+
+    async def plan(self, session: str) -> Plan | None:
+        """The plan that a session walks; None for one that was not opened."""
+        ...
+
+    async def context(self, session: str) -> Context | None:
+        """What a session was told at its start; None when no text of it is kept."""
+        ...
+
+    async def trace(self, session_prefix: str) -> tuple[tuple[str, float, Trace], ...]:
+        """Session, time of storing (seconds since the epoch) and entry, of every session whose
+        id starts with the prefix: sessions as they were opened, entries by their number."""
         ...
 
     async def log(self, prefix: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:

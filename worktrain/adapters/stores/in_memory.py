@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from worktrain.contracts.base import digest
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
+from worktrain.contracts.plan import Context, Plan
 from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionEnding, SessionOpened, SessionRequest
+from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Message, TextBlock, TurnReply, TurnRequest
 
 PREVIEW_CHARS_MAX = 300
@@ -17,6 +20,14 @@ INTERRUPTED = ToolOutput(
     content="This call was interrupted before its result was known: it may have done nothing, "
     "a part, or all of its work. Look at what is there now before repeating it.",
 )
+
+
+class Beginning(NamedTuple):
+    """Of one session; `opened` is None when it ended without having been opened."""
+
+    at_s: float
+    pipeline: str
+    opened: SessionOpened | None
 
 
 class InMemoryStore:
@@ -29,8 +40,9 @@ class InMemoryStore:
         self._turns: dict[str, tuple[TurnRequest, Message, Message]] = {}
         self._tools: dict[tuple[str, str], ToolOutput | None] = {}
         self._pipelines: dict[str, PipelineRow] = {}
-        self._opened_s: dict[str, float] = {}
+        self._opened: dict[str, Beginning] = {}
         self._closed: dict[str, SessionClosed] = {}
+        self._trace: dict[str, dict[int, tuple[float, Trace]]] = {}
         self._log: list[LogLine] = []
         self._effects: dict[str, EffectRow] = {}
         self._proofs: dict[str, dict[str, str]] = {}
@@ -66,7 +78,9 @@ class InMemoryStore:
             self._turn(request.head)
         self._turns[answer.head] = (request, said, reply)
         self._answers[key] = answer
-        self._log += turn_lines(self._clock(), request, said, reply, answer)
+        now_s = self._clock()
+        self._decided(now_s, request.session, request.trace)
+        self._log += turn_lines(now_s, request, said, reply, answer)
         return answer
 
     async def begin_tool(
@@ -114,20 +128,48 @@ class InMemoryStore:
     async def open_session(
         self, request: SessionRequest, opened: SessionOpened, at_s: float
     ) -> None:
-        if request.session in self._closed and self._opened_s.get(request.session) != at_s:
-            del self._closed[request.session]
-            del self._opened_s[request.session]
-        self._opened_s.setdefault(request.session, at_s)
+        name = request.session
+        known = self._opened.get(name)
+        if known is None or (name in self._closed and known.at_s != at_s):
+            self._closed.pop(name, None)
+            self._trace.pop(name, None)
+            self._opened[name] = Beginning(at_s, request.pipeline, opened)
 
     async def close_session(self, closed: SessionClosed, at_s: float) -> None:
         if closed.session not in self._closed:
             self._closed[closed.session] = closed
-            self._opened_s.setdefault(closed.session, at_s)
+            self._opened.setdefault(closed.session, Beginning(at_s, closed.pipeline, None))
+            self._decided(at_s, closed.session, closed.trace)
             self._log.append(ended_line(at_s, closed))
 
     async def sessions(self, pipeline: str) -> tuple[SessionClosed, ...]:
         mine = [closed for closed in self._closed.values() if closed.pipeline == pipeline]
-        return tuple(sorted(mine, key=lambda each: (self._opened_s[each.session], each.session)))
+        return tuple(sorted(mine, key=lambda each: (self._opened[each.session].at_s, each.session)))
+
+    async def session(self, session: str) -> SessionClosed | None:
+        return self._closed.get(session)
+
+    async def opened(self, pipeline: str) -> tuple[tuple[str, float], ...]:
+        mine = [(name, of.at_s) for name, of in self._opened.items() if of.pipeline == pipeline]
+        return tuple(sorted(mine, key=lambda each: (each[1], each[0])))
+
+    async def plan(self, session: str) -> Plan | None:
+        known = self._opened.get(session)
+        return None if known is None or known.opened is None else known.opened.plan
+
+    async def context(self, session: str) -> Context | None:
+        known = self._opened.get(session)
+        if known is None or known.opened is None:
+            return None
+        blob = self._blobs.get(known.opened.context)
+        return None if blob is None else Context.model_validate_json(blob)
+
+    async def trace(self, session_prefix: str) -> tuple[tuple[str, float, Trace], ...]:
+        names = [name for name in self._trace if name.startswith(session_prefix)]
+        names.sort(key=lambda name: (self._opened[name].at_s if name in self._opened else 0, name))
+        return tuple(
+            (name, *entry) for name in names for _, entry in sorted(self._trace[name].items())
+        )
 
     async def log(self, prefix: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:
         lines = [line for line in self._log[after:] if line.session.startswith(prefix)]
@@ -146,6 +188,10 @@ class InMemoryStore:
 
     async def proof(self, commit: str) -> str | None:
         return next(reversed(self._proofs.get(commit, {}).values()), None)
+
+    def _decided(self, at_s: float, session: str, trace: Sequence[Trace]) -> None:
+        for entry in trace:
+            self._trace.setdefault(session, {}).setdefault(entry.n, (at_s, traced(entry)))
 
     def _turn(self, head: str) -> tuple[TurnRequest, Message, Message]:
         try:
@@ -233,9 +279,17 @@ def preview_of(message: Message) -> str:
     return shortened(" ".join(texts))
 
 
+def traced(entry: Trace) -> Trace:
+    """The entry, in characters that any database can keep."""
+    return entry.model_copy(update={"step": _kept(entry.step), "text": _kept(entry.text)})
+
+
 def shortened(text: str) -> str:
     """One line of at most 300 characters that any database can keep."""
-    # PostgreSQL refuses NUL in text, and no driver can encode half a surrogate pair.
-    kept = text[: 4 * PREVIEW_CHARS_MAX].replace("\0", "\ufffd")
-    line = " ".join(kept.encode(errors="replace").decode().split())
+    line = " ".join(_kept(text[: 4 * PREVIEW_CHARS_MAX]).split())
     return line if len(line) <= PREVIEW_CHARS_MAX else line[: PREVIEW_CHARS_MAX - 1] + "…"
+
+
+def _kept(text: str) -> str:
+    # PostgreSQL refuses NUL in text, and no driver can encode half a surrogate pair.
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()

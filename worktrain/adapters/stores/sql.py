@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL, Connection, Row
+from sqlalchemy import URL, Connection, Row, Select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -22,6 +22,7 @@ from worktrain.adapters.stores.in_memory import (
     pipeline_row,
     shortened,
     tool_line,
+    traced,
     turn_lines,
     unknown_message,
 )
@@ -30,8 +31,10 @@ from worktrain.adapters.stores.migrations import bring_to_head
 from worktrain.contracts.base import digest
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
+from worktrain.contracts.plan import Context, Plan
 from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
+from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Message, TurnReply, TurnRequest, Usage
 
 BRANCHES_KEPT_MAX = 128
@@ -158,6 +161,7 @@ class SqlStore:
                     raise unknown_message(str(request.head), place_of(self._url))
             if connection.execute(self._writes.add_turn, row).rowcount != 1:
                 return False
+            self._decided(connection, now_s, request.session, request.trace)
             self._append(connection, turn_lines(now_s, request, said, reply, answer))
             return True
 
@@ -263,12 +267,15 @@ class SqlStore:
             "pipeline": request.pipeline,
             "script": opened.script,
             "context": opened.context,
+            "plan": opened.plan.model_dump_json(),
             "opened_s": at_s,
         }
-        await self._write(
-            f"Storing the start of {request.session}",
-            lambda connection: connection.execute(self._writes.open_session, row),
-        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(self._writes.open_session, row).rowcount == 1:
+                connection.execute(tables.FORGET_TRACE, {"id": request.session})
+
+        await self._write(f"Storing the start of {request.session}", work)
 
     async def close_session(self, closed: SessionClosed, at_s: float) -> None:
         row = {
@@ -281,6 +288,7 @@ class SqlStore:
 
         def work(connection: Connection) -> None:
             if connection.execute(self._writes.close_session, row).rowcount == 1:
+                self._decided(connection, at_s, closed.session, closed.trace)
                 self._append(connection, [ended_line(at_s, closed)])
 
         await self._write(f"Storing the end of {closed.session}", work)
@@ -291,6 +299,35 @@ class SqlStore:
             lambda connection: connection.scalars(tables.SESSIONS, {"pipeline": pipeline}).all(),
         )
         return tuple(SessionClosed.model_validate_json(row) for row in rows)
+
+    async def session(self, session: str) -> SessionClosed | None:
+        closed = await self._of_session("how it ended", tables.SESSION, session)
+        return None if closed is None else SessionClosed.model_validate_json(closed)
+
+    async def opened(self, pipeline: str) -> tuple[tuple[str, float], ...]:
+        rows = await self._read(
+            f"Listing the sessions of {pipeline}",
+            lambda connection: connection.execute(tables.OPENED, {"pipeline": pipeline}).all(),
+        )
+        return tuple((row.id, row.opened_s) for row in rows)
+
+    async def plan(self, session: str) -> Plan | None:
+        plan = await self._of_session("the plan", tables.PLAN, session)
+        return None if plan is None else Plan.model_validate_json(plan)
+
+    async def context(self, session: str) -> Context | None:
+        context = await self._of_session("what it was told", tables.CONTEXT, session)
+        return None if context is None else Context.model_validate_json(context)
+
+    async def trace(self, session_prefix: str) -> tuple[tuple[str, float, Trace], ...]:
+        wanted = {"prefix": session_prefix, "prefix_end": session_prefix + LAST_CHARACTER}
+        rows = await self._read(
+            f"Reading the decisions of {session_prefix!r}",
+            lambda connection: connection.execute(tables.TRACE, wanted).all(),
+        )
+        return tuple(
+            (row.session, row.at_s, Trace.model_validate(dict(row._mapping))) for row in rows
+        )
 
     async def log(self, prefix: str, after: int = 0) -> tuple[int, Sequence[LogLine]]:
         def work(connection: Connection) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
@@ -362,6 +399,13 @@ class SqlStore:
 
         return await self._run(self._reader, doing, without_transaction)
 
+    async def _of_session(self, what: str, wanted: Select[Any], session: str) -> str | bytes | None:
+        found: str | bytes | None = await self._read(
+            f"Reading {what} of {session}",
+            lambda connection: connection.scalar(wanted, {"id": session}),
+        )
+        return found
+
     async def _run(self, lane: Lane, doing: str, work: Work[Answer]) -> Answer:
         # Shielded, because SQLAlchemy throws away a connection whose user was cancelled.
         task = asyncio.create_task(lane.run(work))
@@ -369,6 +413,16 @@ class SqlStore:
         task.add_done_callback(self._running.discard)
         with _told(doing, self._url):
             return await asyncio.shield(task)
+
+    def _decided(
+        self, connection: Connection, at_s: float, session: str, trace: Sequence[Trace]
+    ) -> None:
+        rows = [
+            {"session": session, "at_s": at_s, **traced(entry).model_dump(mode="json")}
+            for entry in trace
+        ]
+        if rows:
+            connection.execute(self._writes.add_trace, rows)
 
     def _append(self, connection: Connection, lines: Sequence[LogLine]) -> None:
         """Add to the log; the last thing that a transaction does."""

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    delete,
     func,
     insert,
     literal,
@@ -88,9 +89,22 @@ sessions = Table(
     Column("pipeline", Text, nullable=False, index=True),
     Column("script", Text),
     Column("context", Text),
+    Column("plan", Text),
     Column("opened_s", Double, nullable=False),
     Column("closed_s", Double),
     Column("closed", Text),
+)
+
+trace = Table(
+    "trace",
+    metadata,
+    Column("session", by_code_point, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("iteration", Integer, nullable=False),
+    Column("at_s", Double, nullable=False),
 )
 
 log = Table(
@@ -146,6 +160,7 @@ class Writes:
 
         self.put_blob = new(blobs).on_conflict_do_nothing(index_elements=["name"])
         self.add_turn = new(turns).on_conflict_do_nothing(index_elements=["key"])
+        self.add_trace = new(trace).on_conflict_do_nothing(index_elements=["session", "n"])
         self.begin_tool = new(tool_calls).on_conflict_do_nothing(index_elements=["head", "call"])
         self.intend = new(effects).on_conflict_do_nothing(index_elements=["key"])
         self.put_proof = new(proofs).on_conflict_do_nothing(index_elements=["commit", "pipeline"])
@@ -177,6 +192,7 @@ class Writes:
                 "pipeline": anew.excluded.pipeline,
                 "script": anew.excluded.script,
                 "context": anew.excluded.context,
+                "plan": anew.excluded.plan,
                 "opened_s": anew.excluded.opened_s,
                 "closed_s": null(),
                 "closed": null(),
@@ -199,6 +215,7 @@ CLOSE_PIPELINE = update(pipelines).where(
 )
 RECEIVE = update(effects).where(effects.c.key == bindparam("effect"), effects.c.receipt.is_(None))
 ADD_LINES = insert(log)
+FORGET_TRACE = delete(trace).where(trace.c.session == bindparam("id"))
 
 # Ids come from a sequence, which PostgreSQL does not roll back and hands out before the commit:
 # without the lock a follower could read past a row that is committed later. It is taken last in
@@ -225,6 +242,24 @@ SESSIONS = (
     select(sessions.c.closed)
     .where(sessions.c.pipeline == bindparam("pipeline"), sessions.c.closed.is_not(None))
     .order_by(sessions.c.opened_s, sessions.c.id)
+)
+SESSION = select(sessions.c.closed).where(sessions.c.id == bindparam("id"))
+PLAN = select(sessions.c.plan).where(sessions.c.id == bindparam("id"))
+CONTEXT = (
+    select(blobs.c.content)
+    .join(sessions, sessions.c.context == blobs.c.name)
+    .where(sessions.c.id == bindparam("id"))
+)
+OPENED = (
+    select(sessions.c.id, sessions.c.opened_s)
+    .where(sessions.c.pipeline == bindparam("pipeline"))
+    .order_by(sessions.c.opened_s, sessions.c.id)
+)
+TRACE = (
+    select(trace)
+    .join(sessions, sessions.c.id == trace.c.session, isouter=True)
+    .where(trace.c.session >= bindparam("prefix"), trace.c.session < bindparam("prefix_end"))
+    .order_by(func.coalesce(sessions.c.opened_s, 0.0), trace.c.session, trace.c.n)
 )
 LOG_END = select(func.coalesce(func.max(log.c.id), 0))
 LINES = (

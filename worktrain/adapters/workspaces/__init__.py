@@ -1,5 +1,6 @@
 """Workspaces: repositories and the isolated checkouts made of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from worktrain.contracts.delivery import (
     CommitRequest,
     RebaseReply,
     RebaseRequest,
+    SnapshotRequest,
 )
 from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
 
@@ -33,6 +35,15 @@ class Workspaces(Protocol):
         """A text file as of a commit, or None when it is not there."""
         ...
 
+    async def files(self, repo: str, commit: str, folders: Sequence[str] = ()) -> dict[str, int]:
+        """The regular files as of a commit, below any of the folders or, without one, all; their
+        sizes in bytes by path, in the order of the paths. No links, no submodules."""
+        ...
+
+    async def texts(self, repo: str, commit: str, paths: Sequence[str]) -> dict[str, str]:
+        """Those of the paths that are regular files of at most 1 MB as of a commit, as texts."""
+        ...
+
     async def log(self, repo: str, commit: str, count: int) -> str:
         """The newest commits up to `commit`, one line each."""
         ...
@@ -50,6 +61,12 @@ class Workspaces(Protocol):
         """Commit everything in the worktree onto its branch, with the user's own identity."""
         ...
 
+    async def snapshot(self, request: SnapshotRequest) -> CommitRef:
+        """A commit of what `commit` would take now, on the commit that the work stands on; that
+        one itself when nothing was changed. No branch and no file moves. It is kept until the
+        worktree is closed, and the same key finds it again, whatever was changed since."""
+        ...
+
     async def rebase(self, request: RebaseRequest) -> RebaseReply:
         """Rebase the worktree's branch; on a conflict undo it and name the files."""
         ...
@@ -65,7 +82,7 @@ class Workspaces(Protocol):
     async def close(self, request: CloseWorktreeRequest) -> CloseWorktreeReply:
         """Remove a session's worktree, and its branch unless it is kept. What was not committed
         is saved to `refs/worktrain/saved/...` first. Only a worktree that carries our mark is
-        removed."""
+        removed. Its snapshots are kept no longer."""
         ...
 
     async def tree(self, repo: str, commit: str) -> CommitRef:

@@ -4,15 +4,18 @@ Git never looks for its repository from inside a worktree: the agent owns what s
 `.git` included.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worktrain.adapters.workspaces import (
     branches,
     checkouts,
     committing,
+    contents,
     moving,
     replaying,
     reviewing,
+    snapshots,
     staging,
 )
 from worktrain.adapters.workspaces.git import Git, disk, printable, split
@@ -27,11 +30,10 @@ from worktrain.contracts.delivery import (
     Rebased,
     RebaseReply,
     RebaseRequest,
+    SnapshotRequest,
 )
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
-
-READ_BYTES_MAX = 1_000_000
 
 
 class GitWorkspaces:
@@ -81,32 +83,15 @@ class GitWorkspaces:
 
     async def read(self, repo: str, commit: str, path: str) -> str | None:
         found = await Repository.find(self._git, repo)
-        at = await found.commit(commit)
-        doing = f"Reading {path} as of {at.commit}"
-        listed = await self._git.run(
-            found.at,
-            "ls-tree",
-            "-z",
-            "-l",
-            "--full-tree",
-            at.commit,
-            "--",
-            path,
-            doing=doing,
-            env={"GIT_LITERAL_PATHSPECS": "1"},
-        )
-        for entry in split(listed):
-            mode, _, blob, size = entry.partition("\t")[0].split()
-            if not mode.startswith("100"):
-                continue
-            if int(size) > READ_BYTES_MAX:
-                raise AdapterError(
-                    FailureKind.MISCONFIGURED,
-                    f"{doing}: it has {size} bytes, at most {READ_BYTES_MAX} are read; shorten it.",
-                )
-            text = await self._git.run(found.at, "cat-file", "blob", blob, doing=doing)
-            return printable(text)
-        return None
+        return await contents.text(found, await found.commit(commit), path)
+
+    async def files(self, repo: str, commit: str, folders: Sequence[str] = ()) -> dict[str, int]:
+        found = await Repository.find(self._git, repo)
+        return await contents.sizes(found, await found.commit(commit), folders)
+
+    async def texts(self, repo: str, commit: str, paths: Sequence[str]) -> dict[str, str]:
+        found = await Repository.find(self._git, repo)
+        return await contents.texts(found, await found.commit(commit), paths)
 
     async def log(self, repo: str, commit: str, count: int) -> str:
         found = await Repository.find(self._git, repo)
@@ -179,6 +164,11 @@ class GitWorkspaces:
             await moving.arrive(found, checkout, branch, made, index)
             return await committing.committed(found, made)
 
+    async def snapshot(self, request: SnapshotRequest) -> CommitRef:
+        found, checkout = await checkouts.ours(self._git, request.worktree)
+        async with found.exclusive():
+            return await found.commit(await snapshots.taken(found, checkout, request))
+
     async def rebase(self, request: RebaseRequest) -> RebaseReply:
         """The new commits are made without touching a file; only then does the worktree move,
         and a move that was interrupted is finished by whatever act comes next."""
@@ -213,6 +203,8 @@ class GitWorkspaces:
             checkout = next((c for c in await found.checkouts() if c.root == here), None)
             if checkout is not None:
                 checkouts.check_mark(checkout, checkouts.SESSION_MARK)
+            await snapshots.drop(found, worktree, checkout)
+            if checkout is not None:
                 if checkout.whole:
                     await committing.save(found, checkout, worktree, ref)
                 await checkouts.remove_files(here)

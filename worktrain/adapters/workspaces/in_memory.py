@@ -1,12 +1,14 @@
 """Workspaces without a disk: files are texts, trees and commits are digests of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from pathlib import Path
 
 from worktrain.adapters.workspaces.committing import FILES_MAX, saved_ref
+from worktrain.adapters.workspaces.contents import READ_BYTES_MAX
 from worktrain.adapters.workspaces.reviewing import shortened
+from worktrain.adapters.workspaces.snapshots import folder_of, snapshot_ref
 from worktrain.contracts.base import digest
 from worktrain.contracts.delivery import (
     CloseWorktreeReply,
@@ -19,6 +21,7 @@ from worktrain.contracts.delivery import (
     Rebased,
     RebaseReply,
     RebaseRequest,
+    SnapshotRequest,
 )
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
@@ -120,6 +123,25 @@ class InMemoryWorkspaces:
         found = self._find(repo)
         return found.commits[found.at(commit).commit].files.get(path)
 
+    async def files(self, repo: str, commit: str, folders: Sequence[str] = ()) -> dict[str, int]:
+        found = self._find(repo)
+        held = found.commits[found.at(commit).commit].files
+        below = tuple(f"{folder}/" for folder in folders)
+        return {
+            path: len(held[path].encode())
+            for path in sorted(held)
+            if not below or path.startswith(below)
+        }
+
+    async def texts(self, repo: str, commit: str, paths: Sequence[str]) -> dict[str, str]:
+        sizes = await self.files(repo, commit)
+        held = self._find(repo).commits[commit].files
+        return {
+            path: held[path]
+            for path in paths
+            if sizes.get(path, READ_BYTES_MAX + 1) <= READ_BYTES_MAX
+        }
+
     async def log(self, repo: str, commit: str, count: int) -> str:
         found = self._find(repo)
         newest = found.history(found.at(commit).commit)[:count]
@@ -182,6 +204,17 @@ class InMemoryWorkspaces:
         self._move(found, worktree, made.commit)
         return self._committed(found, made.commit)
 
+    async def snapshot(self, request: SnapshotRequest) -> CommitRef:
+        found, worktree = self._open(request.worktree)
+        ref = snapshot_ref(worktree.session, request)
+        if ref not in found.refs:
+            made = worktree.start
+            if worktree.files != found.commits[made].files:
+                message = f"Snapshot {request.key} of session {request.worktree.session}"
+                made = found.add(InMemoryCommit(dict(worktree.files), made, message)).commit
+            found.refs[ref] = made
+        return found.at(found.refs[ref])
+
     async def rebase(self, request: RebaseRequest) -> RebaseReply:
         found, worktree = self._open(request.worktree)
         onto, head = found.at(request.onto.commit).commit, worktree.start
@@ -231,6 +264,9 @@ class InMemoryWorkspaces:
         asked = request.worktree
         found, ref = self._find(asked.repo), saved_ref(asked.session)
         worktree = self.worktrees.pop(asked.root, None)
+        owners = (asked.session, *((worktree.session,) if worktree else ()))
+        for kept in [name for name in found.refs if name.startswith(tuple(map(folder_of, owners)))]:
+            del found.refs[kept]
         if worktree is not None:
             if worktree.files != found.commits[worktree.start].files:
                 message = f"Uncommitted work of session {asked.session}"

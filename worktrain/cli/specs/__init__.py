@@ -1,0 +1,1 @@
+"""`spec` and what follows it: listing, checking, drawing and running the specs of sessions."""
