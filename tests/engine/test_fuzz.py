@@ -56,12 +56,10 @@ words()
 @contextmanager
 def within_a_second() -> Iterator[None]:
     """Of the processor, and of a machine that has nothing else to do: others may slow it down."""
-    before = _slowness()
     began = time.process_time()
     yield
     took = time.process_time() - began
-    if took > 1:
-        assert took <= max(1.0, before, _slowness()), f"{took:.2f} s"
+    assert took <= 1 or took <= _slowness(), f"{took:.2f} s"
 
 
 def _slowness() -> float:
@@ -202,7 +200,9 @@ HOSTILE: dict[str, Callable[[], str]] = {
     ),
     "a loop in a loop": lambda: with_steps(loop_of({**loop_of(STEP), "id": "inner"})),
     "a jump to itself": lambda: with_steps(jumping("first-step", 1)),
-    "jumps everywhere": lambda: with_steps(*[jumping(f"step-{n}", 7 * n % 150) for n in range(150)]),
+    "jumps everywhere": lambda: with_steps(
+        *[jumping(f"step-{n}", 7 * n % 150) for n in range(150)]
+    ),
     "jumps in loops": lambda: with_steps(
         loop_of(*[jumping(f"step-{n}", 7 * n % 100) for n in range(100)])
     ),
@@ -238,14 +238,29 @@ HOSTILE: dict[str, Callable[[], str]] = {
     ),
     "a schema that refers to itself": lambda: with_steps({**STEP, "gives": {"a": {"$ref": "#"}}}),
     "a schema that unfolds": lambda: with_steps({**STEP, "gives": {"a": unfolding()}}),
-}  # fmt: skip
+}
 MAY_RUN = {
-    "a byte order mark", "homoglyphs", "line ends of every kind", "a condition that is wide",
-    "a path that is long", "a path without end", "a path in a text without end",
-    "braces without end", "functions of functions", "a jump to itself", "jumps everywhere",
-    "jumps in loops", "many conditions", "many different conditions", "many sessions",
-    "bell and escape", "full width digits", "a schema that refers to itself", "a schema that unfolds", "NUL",
-}  # fmt: skip
+    "a byte order mark",
+    "homoglyphs",
+    "line ends of every kind",
+    "a condition that is wide",
+    "a path that is long",
+    "a path without end",
+    "a path in a text without end",
+    "braces without end",
+    "functions of functions",
+    "a jump to itself",
+    "jumps everywhere",
+    "jumps in loops",
+    "many conditions",
+    "many different conditions",
+    "many sessions",
+    "bell and escape",
+    "full width digits",
+    "a schema that refers to itself",
+    "a schema that unfolds",
+    "NUL",
+}
 """What is odd and no mistake of form."""
 
 
@@ -276,8 +291,21 @@ def test_a_hostile_document_is_refused_or_harmless_within_a_second(name: str) ->
     assert came != "ran" or name in MAY_RUN
 
 
-PATTERNS = ("(a+)+$", "(a|a)*b", "((a*)*)*" * 20, "(x{1000}){1000}", "(?:a?){200}a{200}", "[" * 200,
-            "(?<!a)b", "(a)\\1", "\\p{L}{900}", "(" * 250, "a{999999999}", "(?P<n>a)(?P<n>b)", "\0")  # fmt: skip
+PATTERNS = (
+    "(a+)+$",
+    "(a|a)*b",
+    "((a*)*)*" * 20,
+    "(x{1000}){1000}",
+    "(?:a?){200}a{200}",
+    "[" * 200,
+    "(?<!a)b",
+    "(a)\\1",
+    "\\p{L}{900}",
+    "(" * 250,
+    "a{999999999}",
+    "(?P<n>a)(?P<n>b)",
+    "\0",
+)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -303,11 +331,29 @@ def test_no_pattern_takes_long_wherever_it_stands(pattern: str) -> None:
 # --- texts that look like templates ------------------------------------------------------------
 
 INJECTIONS = (
-    "{{ 7 * 7 }}", "{% for x in range(999999999) %}x{% endfor %}", "{# hidden #}",
-    "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ config }}", "{{ self._TemplateReference__context }}",
-    "{{ goal | upper }}", "{{{{goal}}}}", "{{ }}", "{{", "}}", "{%", "%}", "{{'}}'}}", "${7*7}", "<%= 7*7 %>",
-    "{goal.__class__}", "%(goal)s", "{0}", "\\{{goal}}", "{{goal.__class__}}", "{{__proto__.x}}",
-)  # fmt: skip
+    "{{ 7 * 7 }}",
+    "{% for x in range(999999999) %}x{% endfor %}",
+    "{# hidden #}",
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ config }}",
+    "{{ goal | upper }}",
+    "{{ self._TemplateReference__context }}",
+    "{{{{goal}}}}",
+    "{{ }}",
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{{'}}'}}",
+    "${7*7}",
+    "<%= 7*7 %>",
+    "{goal.__class__}",
+    "%(goal)s",
+    "{0}",
+    "\\{{goal}}",
+    "{{goal.__class__}}",
+    "{{__proto__.x}}",
+)
 
 
 def everything(text: str) -> dict[str, Any]:
@@ -451,20 +497,70 @@ def routines() -> dict[str, Spec]:
 ODD: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(
         [
-            None, True, False, 0, -1, 1e308, 10**30, "", " ", "x", "\0", "\u202e", "\u200b", "{{x}}", "{x}",
-            "{{wr.refs.x}}", "first-step", [], {}, [[]], [None], {"": ""}, {"var": ""}, {"and": []},
-            {"type": "string"}, {"kind": "ref", "refId": "x"}, "x" * 300, "a.b.c", "0", "wr.contracts.x",
-            "wr.contracts.loop_control", {"$ref": "#/x"}, [1, "x", None, {}],
+            None,
+            True,
+            False,
+            0,
+            -1,
+            1e308,
+            10**30,
+            "",
+            " ",
+            "x",
+            "\0",
+            "\u202e",
+            "\u200b",
+            "{{x}}",
+            "{x}",
+            "{{wr.refs.x}}",
+            "first-step",
+            "x" * 300,
+            "a.b.c",
+            "0",
+            "wr.contracts.x",
+            "wr.contracts.loop_control",
+            [],
+            {},
+            [[]],
+            [None],
+            {"": ""},
+            {"var": ""},
+            {"and": []},
+            {"type": "string"},
+            {"kind": "ref", "refId": "x"},
+            {"$ref": "#/x"},
+            [1, "x", None, {}],
         ]
     ),
     st.text(max_size=8),
     st.integers(-(10**9), 10**9),
-)  # fmt: skip
+)
 KEYS = (
-    "id", "type", "loop", "body", "steps", "runCondition", "var", "and", "not", "prompt", "promptBlocks",
-    "templateCall", "outputContract", "assessmentRefs", "requireConfirmation", "jumpIf", "needs", "gives",
-    "questions", "parallelDelegations", "synthesis", "forEach", "validationCriteria", "schemaVersion",
-)  # fmt: skip
+    "id",
+    "type",
+    "loop",
+    "body",
+    "steps",
+    "runCondition",
+    "var",
+    "and",
+    "not",
+    "prompt",
+    "promptBlocks",
+    "templateCall",
+    "outputContract",
+    "assessmentRefs",
+    "requireConfirmation",
+    "jumpIf",
+    "needs",
+    "gives",
+    "questions",
+    "parallelDelegations",
+    "synthesis",
+    "forEach",
+    "validationCriteria",
+    "schemaVersion",
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -480,6 +576,16 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(one, (*path, key))
 
 
+def values(value: Any) -> Iterator[Any]:
+    yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from values(one)
+
+
+WAYS = ("like", "like", "like", "like", "like", "put", "drop", "rename", "double", "move")
+
+
 @st.composite
 def mutated(draw: st.DrawFn, specs: st.SearchStrategy[Any]) -> Any:
     """A valid spec in which one to three things are not as they were."""
@@ -489,7 +595,10 @@ def mutated(draw: st.DrawFn, specs: st.SearchStrategy[Any]) -> Any:
         owner = made
         for key in above:
             owner = owner[key]
-        match draw(st.sampled_from(["put", "put", "put", "drop", "rename", "double", "move"])):
+        match draw(st.sampled_from(WAYS)):
+            case "like":
+                alike = [one for one in values(made) if type(one) is type(owner[last])]
+                owner[last] = copy.deepcopy(draw(st.sampled_from(alike)))
             case "put":
                 owner[last] = copy.deepcopy(draw(ODD))
             case "drop":
@@ -656,21 +765,37 @@ def test_whatever_other_calls_carry_they_are_answered(harm: str) -> None:
 
 # --- variables that are made to do harm -----------------------------------------------------------
 
-ODD_STEPS = (
-    {"id": "compare", "runCondition": {"or": [{"var": "told", op: one} for op in (
-        "equals", "not_equals", "contains") for one in ("x", 1, None, [], {})]}},
+ODD_STEPS: tuple[dict[str, Any], ...] = (
+    {
+        "id": "compare",
+        "runCondition": {
+            "or": [
+                {"var": "told", op: one}
+                for op in ("equals", "not_equals", "contains")
+                for one in ("x", 1, None, [], {})
+            ]
+        },
+    },
     {"id": "match-it", "runCondition": {"var": "told", "matches": "^(x+)+$"}},
     {"id": "within", "runCondition": {"var": "told.0.x.1", "in": ["x", 1]}},
-    {"id": "each", "type": "loop", "loop": {"type": "forEach", "items": "told", "maxIterations": 2},
-     "runCondition": {"var": "told.0"},
-     "body": [{"id": "take-it", "prompt": "{{currentItem}} {{currentIndex}}"}]},
-    {"id": "many", "type": "loop", "loop": {"type": "for", "count": "told", "maxIterations": 2},
-     "body": [{"id": "count-it", "prompt": "{{told}}"}]},
-)  # fmt: skip
+    {
+        "id": "each",
+        "type": "loop",
+        "loop": {"type": "forEach", "items": "told", "maxIterations": 2},
+        "runCondition": {"var": "told.0"},
+        "body": [{"id": "take-it", "prompt": "{{currentItem}} {{currentIndex}}"}],
+    },
+    {
+        "id": "many",
+        "type": "loop",
+        "loop": {"type": "for", "count": "told", "maxIterations": 2},
+        "body": [{"id": "count-it", "prompt": "{{told}}"}],
+    },
+)
 
 
 @pytest.mark.parametrize("harm", [one for one in HARM if "half" not in one and one != "no number"])
-@pytest.mark.parametrize("step", ODD_STEPS, ids=lambda one: one["id"])
+@pytest.mark.parametrize("step", ODD_STEPS, ids=[one["id"] for one in ODD_STEPS])
 def test_whatever_a_variable_is_a_session_ends_and_says_why(
     harm: str, step: dict[str, Any]
 ) -> None:
