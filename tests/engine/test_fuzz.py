@@ -765,6 +765,7 @@ def test_whatever_other_calls_carry_they_are_answered(harm: str) -> None:
 
 # --- variables that are made to do harm -----------------------------------------------------------
 
+ODD_OPERANDS: tuple[Any, ...] = ("x", 1, None, [], {})
 ODD_STEPS: tuple[dict[str, Any], ...] = (
     {
         "id": "compare",
@@ -772,7 +773,7 @@ ODD_STEPS: tuple[dict[str, Any], ...] = (
             "or": [
                 {"var": "told", op: one}
                 for op in ("equals", "not_equals", "contains")
-                for one in ("x", 1, None, [], {})
+                for one in ODD_OPERANDS
             ]
         },
     },
