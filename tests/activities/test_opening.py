@@ -121,7 +121,8 @@ async def test_what_is_wrong_is_told_with_file_line_and_column(tmp_path: Path) -
 
 async def test_a_plan_that_no_history_can_hold_is_refused(tmp_path: Path) -> None:
     steps = "".join(
-        f"  - {{id: step-{n:05}, title: {'long ' * 20}, prompt: P}}\n" for n in range(1_500)
+        f"  - {{id: step-{n:05}-{'long-' * 10}, title: {'long ' * 24}, prompt: P}}\n"
+        for n in range(1_000)
     )
     front = Front(tmp_path, huge=SPEC.format(id="huge", title="T") + steps)
     said = await front.refused("huge")

@@ -53,7 +53,7 @@ from worktrain.engine.contracts_check.artifact_examples import EXAMPLES
 from worktrain.engine.machine import advance, current
 
 TURNS_MAX = 5_000
-QUESTIONS_MAX = 300
+QUESTIONS_MAX = 60
 """Questions that an operator answers in one session."""
 Claim = dict[str, Any]
 Says = Callable[[SessionState], Claim] | list[Claim] | Claim
@@ -150,11 +150,8 @@ class Play:
         return [entry.text for entry in self.trace if entry.kind == kind]
 
     def _answer(self, question: Question) -> str:
-        needs = {**self.plan.needs}
-        for step in self.plan.steps:
-            needs |= step.needs
-            for inner in step.loop.body if step.loop else ():
-                needs |= inner.needs
+        assert self.state is not None
+        needs = {**self.plan.needs, **current(self.state).needs}
         if question.options:
             return question.options[0]
         if question.type == "boolean":

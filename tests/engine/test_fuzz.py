@@ -796,7 +796,7 @@ ODD_STEPS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("harm", [one for one in HARM if "half" not in one and one != "no number"])
-@pytest.mark.parametrize("step", ODD_STEPS, ids=[one["id"] for one in ODD_STEPS])
+@pytest.mark.parametrize("step", ODD_STEPS, ids=[str(one["id"]) for one in ODD_STEPS])
 def test_whatever_a_variable_is_a_session_ends_and_says_why(
     harm: str, step: dict[str, Any]
 ) -> None:

@@ -51,6 +51,7 @@ from worktrain.contracts.turn import (
     Steer,
     StepAccepted,
     StepBlocked,
+    StepPrompt,
     StopReason,
     ToolCall,
     ToolDone,
@@ -389,6 +390,11 @@ class Session:
         ]
         assert sorted(answers) == sorted(self.called[turn.head])
         assert turn.say
+        needs = {*self.plan.needs, *current(self.state).needs}
+        for one in turn.say:
+            prompt = one.prompt if isinstance(one, StepAccepted) else one
+            if isinstance(prompt, StepPrompt):
+                assert not [path for path in needs if "[unset" in prompt.values.get(path, "")]
         heard = [one.text for one in turn.say if isinstance(one, Steer)]
         assert heard[len(heard) - len(self.unread) :] == self.unread
         self.unread = []

@@ -24,6 +24,7 @@ from worktrain.contracts.session import (
     AskOperator,
     ChildrenEnded,
     Command,
+    Confirm,
     ContinueAsked,
     Finish,
     Question,
@@ -209,6 +210,20 @@ def test_a_tool_that_is_not_allowed_is_not_run_and_steps_can_still_be_completed(
     assert isinstance(command, Finish)
 
 
+def test_a_session_that_judges_counts_as_one_that_was_run() -> None:
+    gated = {"requireConfirmation": True}
+    now, _ = begun(planned({**ONE, **gated}, {**TWO, **gated}), request(Limits(children_max=1)))
+    now, command = go(now, taken(done("c1")))
+    assert isinstance(command, RunChildren)
+    assert now.spawned == 1
+    judged = Play(planned(ONE))._child(command.children[0])
+    now, _ = go(now, ChildrenEnded(children=(judged,)))
+    _, command = go(now, taken(done("c2")))
+    assert isinstance(command, Confirm)
+    assert "at most 1 may be run for one" in command.gate.text
+    assert NOTES in command.gate.text
+
+
 # --- back to an earlier point -----------------------------------------------------------------
 
 
@@ -303,6 +318,8 @@ def test_a_session_that_gave_up_can_go_on_with_every_call_answered(how: str) -> 
     if how == "cut off":
         now, _ = go(now, taken(stop=StopReason.MAX_TOKENS))
         now, command = go(now, taken(call("Bash", "c1"), stop=StopReason.MAX_TOKENS))
+        assert isinstance(command, Finish)
+        assert "cut off at the output limit 2 times in a row" in command.why
     else:
         now, command = go(now, taken(done("c1", notes="")))
     assert isinstance(command, Finish)
@@ -421,6 +438,12 @@ def test_levels_are_kept_beside_what_an_agent_called_assessments() -> None:
     assert play.run().ending is SessionEnding.COMPLETED
     assert play.state is not None
     assert play.state.context["assessments"] == {"quality": {"rating": "low"}}
+
+
+def test_a_variable_that_is_given_as_null_is_not_given() -> None:
+    plan = planned(ONE, needs={"strict": {"type": "boolean", "default": True}})
+    now, _ = begun(plan, request(context={"strict": None, "other": None}))
+    assert now.context == {"goal": "Login fails", "is_autonomous": "true", "strict": True}
 
 
 def test_variables_that_are_too_many_are_refused_with_their_size() -> None:

@@ -36,6 +36,10 @@ async def follow(
             while True:
                 standing = await _look(client, settings, name, since_s)
                 seen(standing)
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # Ctrl-C came while something below took the cancellation for a lost call.
+                    raise asyncio.CancelledError
                 if isinstance(standing, PipelineResult):
                     return standing
                 if isinstance(standing, PipelineView) and waiting(standing):

@@ -83,7 +83,8 @@ def advance(state: SessionState, happened: Happened) -> Moved:
             told = {"goal": state.request.task.title, "is_autonomous": "true"}
             needs = state.opened.plan.needs.items()
             usual = {name: schema["default"] for name, schema in needs if "default" in schema}
-            state = changed(state, context={**told, **usual, **state.request.context})
+            given = {name: one for name, one in state.request.context.items() if one is not None}
+            state = changed(state, context={**told, **usual, **given})
             return _go_on(state, worked_s)
         case TurnTaken(reply=reply):
             return _after_turn(state, reply, worked_s)
