@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup check test test-long replay record bench demo up lock clean
+.PHONY: help setup check test test-long tasks replay record bench demo up lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: setup ## Every test but the long drills, with a real Temporal server; abou
 
 test-long: setup ## The long drills too: every kill in every phase.
 	WORKTRAIN_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+tasks: setup ## Real small tasks, end to end to their merge; prints what each took.
+	$(BIN)/python -m tests.tasks
 
 replay: setup ## Replay every recorded history under three hash seeds.
 	$(BIN)/python -m pytest tests/replay

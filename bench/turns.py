@@ -26,6 +26,7 @@ from bench.bare import BareLoop, empty_model, empty_tool
 from worktrain import embedded, wiring
 from worktrain.adapters.forges.in_memory import InMemoryForge
 from worktrain.adapters.shells.scripted import ScriptedShell
+from worktrain.adapters.signing.in_memory import InMemorySigner
 from worktrain.adapters.stores.sql import SqlStore
 from worktrain.adapters.workspaces.in_memory import InMemoryRepository, InMemoryWorkspaces
 from worktrain.client import connect
@@ -173,6 +174,7 @@ async def compare(temporal: Temporal, home: Path, server_pid: int, turns: int) -
             workspaces=InMemoryWorkspaces(repositories),
             forge=InMemoryForge(repositories),
             choose_shell=choose,
+            signer=InMemorySigner(),
         )
         settings = load({**os.environ, "WORKTRAIN_HOME": str(home)})
         queue = f"bench-{turns}"

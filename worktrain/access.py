@@ -16,10 +16,12 @@ from temporalio.service import RPCError
 
 from worktrain import embedded
 from worktrain.adapters.catalogue import Catalogue, catalogue_at
+from worktrain.adapters.signing import ed25519
 from worktrain.client import Client, connect
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineResult, PipelineView
 from worktrain.contracts.workspace import CommitRef
+from worktrain.coordinators.prove import Signature
 from worktrain.settings import Settings, external
 
 NAME_LENGTH_MAX = 100
@@ -155,6 +157,16 @@ async def specs_of(settings: Settings, repo: str, commit: str | None = None) -> 
         base, _ = await trusted_config(workspaces, repo)
         commit = base.at.commit
     return await catalogue_at(workspaces, repo, commit, settings.home)
+
+
+def genuine(signature: Signature, text: str) -> bool:
+    """Whether a signature is by its own key over the UTF-8 bytes of a text."""
+    return ed25519.genuine(signature.key, signature.value, text)
+
+
+def is_public_key(text: str) -> bool:
+    """Whether a text is a public key of WorkTrain's, as its home has it."""
+    return ed25519.is_public_key(text)
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from worktrain.adapters.stores import Store
 from worktrain.contracts.base import JsonObject, Value, digest
+from worktrain.contracts.delivery import Suspension
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import (
     PipelineEnding,
-    PipelineKind,
     PipelineRequest,
     PipelineResult,
     PipelineRow,
@@ -39,6 +39,7 @@ from worktrain.contracts.pipeline import (
 )
 from worktrain.contracts.plan import Plan
 from worktrain.contracts.record import LogLine
+from worktrain.contracts.route import Override, PipelineKind
 from worktrain.contracts.session import (
     ContinueAsked,
     RewindAsked,
@@ -51,6 +52,7 @@ from worktrain.contracts.steering import Answer, GateAnswer, Order, Rewind
 from worktrain.contracts.task import Task
 from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Steer
+from worktrain.coordinators.kinds import EDITION
 from worktrain.engine.machine.checkpoint import found
 
 ANSWER_WITHIN = timedelta(seconds=10)
@@ -140,10 +142,12 @@ class Client:
         spec: str = "",
         context: JsonObject | None = None,
         seed: Seed | None = None,
+        override_reason: str = "",
     ) -> Begun:
         """Start the pipeline of a task, or find the one that is at work on it.
 
-        A task that has ended before is begun anew under the next free id.
+        A task that has ended before is begun anew under the next free id. With a reason, `kind` is
+        an override: recorded, with who said it, as what labels and classification had no say in.
         """
         workspace = workspace_of(repo)
         base_id = pipeline_id(workspace, task)
@@ -161,6 +165,10 @@ class Client:
                 spec=spec,
                 context=context or {},
                 seed=seed,
+                edition=EDITION,
+                override=Override(by=self._by, pipeline=kind, reason=override_reason)
+                if override_reason
+                else None,
             )
             # The store remembers longer than Temporal does, and a name must never come back: what
             # is stored under it would be taken for the new pipeline's.
@@ -286,6 +294,14 @@ class Client:
 
     async def proof(self, commit: str) -> str | None:
         return await self._store.proof(commit)
+
+    async def suspensions(self) -> tuple[Suspension, ...]:
+        """Where nothing is merged without a person, in all repositories, oldest first."""
+        return await self._store.suspensions()
+
+    async def lift(self, suspension: str, why: str) -> bool:
+        """False when somebody else has lifted it already."""
+        return await self._store.lift(suspension, self._by, why)
 
     async def view(self, pipeline: str) -> PipelineView | PipelineResult | None:
         """How it stands, or how it ended; None while nobody can say (no worker answers)."""

@@ -8,6 +8,7 @@ from worktrain.adapters.workspaces.git import Git
 from worktrain.adapters.workspaces.git_worktree import GitWorkspaces
 from worktrain.adapters.workspaces.repository import Repository
 from worktrain.contracts.failure import AdapterError, FailureKind
+from worktrain.contracts.workspace import WorkspaceConfig
 from worktrain.settings import Settings, external
 
 FILES_NAMED_MAX = 5
@@ -37,6 +38,18 @@ async def accept(
         )
     _check_model(settings, env)
     return repo
+
+
+async def surroundings(place: Path) -> tuple[WorkspaceConfig, int]:
+    """The rules on the base that work would start from, and how many files it has.
+
+    Raises `AdapterError`: misconfigured (no repository, no commit, broken configuration),
+    unreachable, auth (the remote).
+    """
+    repo = await root(place)
+    workspaces = GitWorkspaces(Git())
+    base, config = await trusted_config(workspaces, repo)
+    return config, len(await workspaces.files(repo, base.at.commit))
 
 
 async def root(place: Path) -> str:

@@ -10,18 +10,24 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from worktrain.activities.delivering import DeliveringActivities
+from worktrain.activities.examining import ExaminingActivities
 from worktrain.activities.gathering import GatheringActivities
+from worktrain.activities.lanes import LaneActivities
+from worktrain.activities.looking import LookingActivities
 from worktrain.activities.model import ModelActivities
 from worktrain.activities.opening import OpeningActivities
 from worktrain.activities.sandbox import Choose, Sandboxes
+from worktrain.activities.sealing import SealingActivities
 from worktrain.activities.tool import ToolActivities
 from worktrain.adapters.forges import Forge
 from worktrain.adapters.models import ModelClient
 from worktrain.adapters.pages import Pages
 from worktrain.adapters.pages.in_memory import InMemoryPages
+from worktrain.adapters.signing import Signer
 from worktrain.adapters.stores import Store
 from worktrain.adapters.workspaces import Workspaces
 from worktrain.settings import Settings
+from worktrain.workflows.lane import LaneWorkflow
 from worktrain.workflows.pipeline import PipelineWorkflow
 from worktrain.workflows.session import SessionWorkflow
 
@@ -33,7 +39,7 @@ PURE = (
 that), and re-importing them for each workflow would cost 8 ms. The libraries come with ours and
 cost nothing more; named here, what they import late is the same copy, not one of the sandbox."""
 
-WORKFLOWS = (PipelineWorkflow, SessionWorkflow)
+WORKFLOWS = (PipelineWorkflow, SessionWorkflow, LaneWorkflow)
 
 
 def runner() -> SandboxedWorkflowRunner:
@@ -52,6 +58,7 @@ class Outside:
     workspaces: Workspaces
     forge: Forge
     choose_shell: Choose
+    signer: Signer
     pages: Pages = field(default_factory=InMemoryPages)
     """Unless others are given, there is no page to be had."""
 
@@ -63,6 +70,7 @@ async def outside(settings: Settings, stack: AsyncExitStack) -> Outside:
     from worktrain.adapters.models.anthropic import connect as connect_model
     from worktrain.adapters.pages.https import HttpsPages
     from worktrain.adapters.shells.choose import choose
+    from worktrain.adapters.signing.ed25519 import Ed25519Signer
     from worktrain.adapters.stores.sql import SqlStore
     from worktrain.adapters.workspaces.git import Git
     from worktrain.adapters.workspaces.git_worktree import GitWorkspaces
@@ -80,6 +88,7 @@ async def outside(settings: Settings, stack: AsyncExitStack) -> Outside:
         workspaces=GitWorkspaces(git),
         forge=LocalGitForge(git),
         choose_shell=choose,
+        signer=Ed25519Signer(settings.home / "keys"),
         pages=HttpsPages(),
     )
 
@@ -104,6 +113,10 @@ def worker(temporal: Temporal, settings: Settings, reached: Outside, queue: str)
         DeliveringActivities(
             reached.store, reached.workspaces, reached.forge, sandboxes, home / "checkouts"
         ),
+        ExaminingActivities(reached.store, reached.workspaces),
+        LookingActivities(reached.store, reached.workspaces),
+        SealingActivities(reached.store, reached.signer),
+        LaneActivities(temporal, queue),
     ):
         methods += [
             getattr(activities, name)

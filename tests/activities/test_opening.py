@@ -1,6 +1,7 @@
-"""Opening a session: which spec it follows, and how one that cannot be followed is told."""
+"""Opening: what a pipeline and a session start from, and how what is wrong is told."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -13,7 +14,10 @@ from worktrain.adapters.shells.scripted import ScriptedShell
 from worktrain.adapters.stores.in_memory import InMemoryStore
 from worktrain.adapters.workspaces.in_memory import InMemoryRepository, InMemoryWorkspaces
 from worktrain.contracts.delivery import SnapshotRequest
-from worktrain.contracts.session import SessionOpened, SessionRequest
+from worktrain.contracts.pipeline import Opened, PipelineEnding, PipelineRequest, PipelineResult
+from worktrain.contracts.plan import Context
+from worktrain.contracts.route import PipelineKind
+from worktrain.contracts.session import Diff, SessionOpened, SessionRequest
 from worktrain.contracts.task import Task
 from worktrain.contracts.workspace import (
     CommitRef,
@@ -46,8 +50,9 @@ class Front:
         files = {f".worktrain/specs/{name}.yaml": text for name, text in specs.items()}
         self.repository = InMemoryRepository({"README.md": "Here.\n", **files})
         self.workspaces = InMemoryWorkspaces({"repo": self.repository})
+        self.store = InMemoryStore()
         self.activities = OpeningActivities(
-            InMemoryStore(),
+            self.store,
             self.workspaces,
             Sandboxes(choose, home / "scratch"),
             home / "worktrees",
@@ -55,7 +60,7 @@ class Front:
             "host",
         )
 
-    async def open(self, spec: str) -> SessionOpened:
+    async def open(self, spec: str, **changes: Any) -> SessionOpened:
         base = self.repository.refs["main"]
         request = SessionRequest(
             session="s-1",
@@ -74,8 +79,20 @@ class Front:
             sandbox=SandboxRules(),
         )
         opened: SessionOpened = await ActivityEnvironment().run(
-            self.activities.open_session, request
+            self.activities.open_session, request.model_copy(update=changes)
         )
+        return opened
+
+    async def begin(self, source: str = "typed", edition: int = 2, number: int = 1) -> Opened:
+        request = PipelineRequest(
+            pipeline=f"task/w/t-{number}",
+            workspace="w",
+            repo="repo",
+            task=Task(source=source, title="A task"),
+            kind=PipelineKind.REVIEW,
+            edition=edition,
+        )
+        opened: Opened = await ActivityEnvironment().run(self.activities.open_pipeline, request)
         return opened
 
     async def refused(self, spec: str) -> str:
@@ -138,3 +155,74 @@ async def test_a_snapshot_is_asked_of_the_workspaces(tmp_path: Path) -> None:
         front.activities.snapshot, SnapshotRequest(worktree=worktree, key="k")
     )
     assert await front.workspaces.read("repo", at.commit, "new.txt") == "new"
+
+
+async def test_a_session_is_shown_its_change_and_then_every_other_one(tmp_path: Path) -> None:
+    front = Front(tmp_path, mine=SPEC.format(id="mine", title="T"))
+    base = front.repository.refs["main"]
+    first = front.repository.advance("main", {"a.txt": "one\n"}, "One")
+    second = front.repository.advance("main", {"a.txt": "two\n"}, "Two")
+    diffs = (
+        Diff(title="The first half", before=base, after=first.commit),
+        Diff(title="The second half", before=first.commit, after=second.commit),
+    )
+    opened = await front.open("mine", base=base, at=second.commit, diffs=diffs)
+    context = Context.model_validate_json(await front.store.get_blob(opened.context))
+    titles = [title for title in context.injected if title != "the task"]
+    assert titles == [
+        "The change so far, as a diff against the base",
+        "The first half",
+        "The second half",
+    ]
+    _, whole, one, two = context.opening.split("\n# ")
+    assert "+two" in whole
+    assert "+one" in one
+    assert "+two" not in one
+    assert "-one\n+two" in two
+
+
+async def test_a_pipeline_begins_with_the_size_of_its_base_and_what_was_learned_there(
+    tmp_path: Path,
+) -> None:
+    front = Front(tmp_path)
+    front.repository.advance("main", {"a.txt": "1", "b/c.txt": "2"}, "More")
+    for number in range(1, 8):
+        opened = await front.begin(number=number)
+        ended = PipelineResult(
+            id=f"task/w/t-{number}",
+            ending=PipelineEnding.NO_CHANGE,
+            why="There was nothing to do.",
+            workspace="w",
+            repo="repo",
+            lessons=(f"Lesson {number}.",),
+        )
+        await ActivityEnvironment().run(front.activities.close_pipeline, ended)
+    assert opened.files == 3
+    assert opened.candidate is None
+    opened = await front.begin(number=8)
+    assert opened.lessons == tuple(f"Lesson {number}." for number in (7, 6, 5, 4, 3))
+
+
+async def test_a_pipeline_of_the_first_edition_begins_with_base_and_rules_alone(
+    tmp_path: Path,
+) -> None:
+    opened = await Front(tmp_path).begin(source="branch:no-such", edition=1)
+    assert opened == Opened(base=opened.base, config=opened.config)
+
+
+async def test_the_branch_that_a_task_names_is_what_is_judged(tmp_path: Path) -> None:
+    front = Front(tmp_path)
+    front.repository.refs["topic/login"] = front.repository.refs["main"]
+    head = front.repository.advance("topic/login", {"a.txt": "1"}, "A topic")
+    opened = await front.begin(source="branch:topic/login")
+    assert opened.candidate == head
+    assert opened.base.branch == "main"
+    assert opened.base.at != head
+
+
+@pytest.mark.parametrize("branch", ["no-such", ""])
+async def test_a_branch_that_is_not_there_is_named(tmp_path: Path, branch: str) -> None:
+    with pytest.raises(ApplicationError) as caught:
+        await Front(tmp_path).begin(source=f"branch:{branch}")
+    assert caught.value.type == "misconfigured"
+    assert f"the branch {branch!r} that the task is about" in caught.value.message

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from worktrain.adapters import junit
+from worktrain.adapters.reports import TestReport, junit
+from worktrain.adapters.reports.report import ID_CHARACTERS_MAX, TESTS_MAX
 
 
 def suite(*cases: str) -> bytes:
@@ -26,6 +27,14 @@ def test_tests_are_sorted_by_outcome() -> None:
     assert report.passed == ("t.m::a[x-1]", "t.m::b")
     assert report.failed == ("t.m::e", "t.m::f")
     assert report.skipped == ("t.m::s",)
+    assert report.errors == ("t.m::e",)
+
+
+def test_a_test_that_failed_and_whose_teardown_failed_too_came_to_its_assertion() -> None:
+    case = '<testcase classname="c" name="n">{}</testcase>'
+    for cases in (["<failure/><error/>"], ["<error/><failure/>"], ["<failure/>", "<error/>"]):
+        report = junit.parse(suite(*map(case.format, cases)))
+        assert (report.failed, report.errors) == (("c::n",), ())
 
 
 def test_a_test_that_is_reported_twice_has_its_gravest_outcome() -> None:
@@ -36,7 +45,7 @@ def test_a_test_that_is_reported_twice_has_its_gravest_outcome() -> None:
 
 
 def test_a_suite_without_tests_is_a_report() -> None:
-    assert junit.parse(suite()) == junit.TestReport((), (), ())
+    assert junit.parse(suite()) == TestReport((), (), ())
 
 
 def test_entities_are_refused_before_they_are_expanded() -> None:
@@ -80,11 +89,11 @@ def test_what_is_no_report_is_refused_with_a_reason(content: bytes, why: str) ->
 def test_a_million_nested_elements_are_read_without_a_tree() -> None:
     depth = 1_000_000
     content = b"<testsuite>" + b"<a>" * depth + b"</a>" * depth + b"</testsuite>"
-    assert junit.parse(content) == junit.TestReport((), (), ())
+    assert junit.parse(content) == TestReport((), (), ())
 
 
 def test_more_tests_than_any_project_has_are_refused() -> None:
-    cases = (f'<testcase name="{number}"/>' for number in range(junit.TESTS_MAX + 1))
+    cases = (f'<testcase name="{number}"/>' for number in range(TESTS_MAX + 1))
     with pytest.raises(ValueError, match="more than 200,000 tests"):
         junit.parse(suite(*cases))
 
@@ -93,14 +102,14 @@ def test_long_names_are_shortened_and_stay_apart() -> None:
     names = ["x" * 5000 + end for end in ("1", "2")]
     report = junit.parse(suite(*(f'<testcase classname="c" name="{n}"/>' for n in names)))
     assert len(report.passed) == 2
-    assert {len(test) for test in report.passed} == {junit.ID_CHARACTERS_MAX}
+    assert {len(test) for test in report.passed} == {ID_CHARACTERS_MAX}
 
 
 def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     report = tmp_path / "r.xml"
     assert junit.read(report) is None
     report.write_bytes(suite())
-    assert junit.read(report) == junit.TestReport((), (), ())
+    assert junit.read(report) == TestReport((), (), ())
     (tmp_path / "link.xml").symlink_to(report)
     os.mkfifo(tmp_path / "fifo.xml")
     for name in ("link.xml", "fifo.xml", "."):

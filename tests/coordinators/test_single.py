@@ -9,16 +9,15 @@ from worktrain.contracts.pipeline import (
     Begun,
     CommitWork,
     End,
-    Phase,
     PipelineEnding,
     PipelineKilled,
-    PipelineKind,
     PipelineState,
     Proven,
     RunSession,
     SessionEnded,
     StepFailed,
 )
+from worktrain.contracts.route import Phase, PipelineKind
 from worktrain.contracts.session import SessionEnding
 from worktrain.coordinators.single import route
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Stager, Theatre, delayed
+from tests.e2e.conftest import Stager, Theatre
 
 pytestmark = pytest.mark.e2e
 
@@ -38,15 +38,12 @@ def _ids(stage: Theatre, query: str) -> list[str]:
 def test_a_pipeline_is_found_steered_and_approved_with_the_temporal_command(
     theatre: Stager,
 ) -> None:
-    stage = theatre(delayed(0.4, only=["coding"]))
-    config = stage.stage.repo / ".worktrain" / "config.yml"
-    config.write_text(config.read_text().replace("policy: auto", "policy: ask"))
-    stage.commit("Ask before merging")
-    stage.git("push", "-q", "origin", "main")
-    quick = ("run", "--pipeline", "quick", "--issue", str(stage.stage.issue))
-    pipeline = stage.json(*quick, "--detach")["id"]
+    stage = theatre()
+    stage.configure(merge={"policy": "ask"})
+    stage.board.hold("coding", 1)
+    pipeline = stage.run("--detach", pipeline="implement")["id"]
 
-    stage.until(pipeline, lambda status: status.get("session") is not None)
+    stage.board.until_held("coding", 1)
     said = json.dumps({"text": "Mind the tests", "by": "ada"})
     steered = _temporal(
         stage,
@@ -54,6 +51,7 @@ def test_a_pipeline_is_found_steered_and_approved_with_the_temporal_command(
         *("--name", "steer", "--input", said),
     )
     assert steered["result"] == "it will be read at the next turn"
+    stage.board.release()
 
     stage.until(pipeline, lambda status: status["waiting"] is not None)
     assert pipeline in _ids(stage, "WtStatus = 'waiting'")

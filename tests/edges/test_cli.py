@@ -15,26 +15,28 @@ import pytest
 from click.testing import CliRunner, Result
 
 from worktrain.adapters.stores.sql import SqlStore
-from worktrain.cli import screen
+from worktrain.cli import account, screen
 from worktrain.cli.exits import BY_ENDING
 from worktrain.cli.main import COMMANDS, cli
-from worktrain.cli.picture import Lines, running, waits
-from worktrain.cli.run import BODY_BYTES_MAX, task_of
+from worktrain.cli.picture import Lines, ended, go_on_from, running, waits
+from worktrain.cli.run import KINDS, kind_of, task_of
 from worktrain.cli.standing import exit_of, facts, waiting
 from worktrain.contracts.artifact import Confidence, Finding, ReviewVerdict, Severity
 from worktrain.contracts.failure import Failure, FailureKind
 from worktrain.contracts.pipeline import (
     PipelineEnding,
-    PipelineKind,
     PipelineRequest,
     PipelineResult,
     PipelineView,
+    Told,
 )
-from worktrain.contracts.proof import PhaseRecord
+from worktrain.contracts.proof import Decision, PhaseRecord
+from worktrain.contracts.route import Demand, Phase, PipelineKind, Route, Stage
 from worktrain.contracts.session import Question, SessionClosed, SessionView
 from worktrain.contracts.steering import Gate
 from worktrain.contracts.task import Task
 from worktrain.contracts.turn import Usage
+from worktrain.coordinators.intent import TASK_BYTES_MAX
 from worktrain.settings import load
 
 HELP_CPU_S_MAX = 0.2
@@ -189,7 +191,10 @@ def test_a_task_without_words_is_refused(run: Run, words: tuple[str, ...]) -> No
 def test_a_pipeline_of_an_unknown_kind_is_refused(run: Run) -> None:
     failed = run("run", "Fix it", "--pipeline", "slow")
     assert failed.exit_code == 2
-    assert "'slow' is not one of 'feature', 'implement', 'quick'" in failed.stderr
+    assert (
+        "'slow' is not one of 'auto', 'feature', 'implement', 'quick', 'review', 'bugfix'"
+        in failed.stderr
+    )
 
 
 def test_a_directory_that_is_no_repository_is_refused(run: Run) -> None:
@@ -266,7 +271,7 @@ def test_an_issue_file_has_its_title_in_the_first_line(tmp_path: Path, mark: str
     issue = tmp_path / "login.md"
     issue.write_text(f"{mark}Fix the login\n\nIt fails.\n", encoding="utf-8")
     assert task_of(None, issue) == Task(
-        source="issue:login.md", title="Fix the login", body="It fails."
+        source="issue:login.md", title="Fix the login", body="It fails.", place=str(issue)
     )
 
 
@@ -274,8 +279,92 @@ def test_a_typed_task_is_the_title_of_an_issue_file(tmp_path: Path) -> None:
     issue = tmp_path / "login.md"
     issue.write_text("# Login\nIt fails.\n")
     assert task_of("Only the first half", issue) == Task(
-        source="issue:login.md", title="Only the first half", body="# Login\nIt fails."
+        source="issue:login.md",
+        title="Only the first half",
+        body="# Login\nIt fails.",
+        place=str(issue),
     )
+
+
+def test_labels_come_from_the_front_matter_and_from_the_options_each_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue = tmp_path / "login.md"
+    issue.write_text("---\nlabels: [bug, p1]\nowner: olive\n---\n# Fix the login\n\nIt fails.\n")
+    monkeypatch.chdir(tmp_path)
+    task = task_of(None, Path("login.md"), ["Good  first issue", "bug"])
+    assert task == Task(
+        source="issue:login.md",
+        title="Fix the login",
+        body="It fails.",
+        labels=("bug", "p1", "Good first issue"),
+        place=str(issue),
+    )
+    assert task_of("Fix it", None, ["bug"]).labels == ("bug",)
+
+
+@pytest.mark.parametrize("labels", [[""], ["x" * 101], [f"label-{number}" for number in range(31)]])
+def test_labels_that_nobody_could_mean_are_refused(run: Run, labels: list[str]) -> None:
+    failed = run("run", "Fix it", *(word for label in labels for word in ("--label", label)))
+    assert failed.exit_code == 2
+    assert "at most 30 labels of 1 to 100 characters" in failed.stderr
+
+
+# --- run: which pipeline -----------------------------------------------------------------------
+
+
+def test_a_pipeline_is_chosen_by_labels_and_classification_unless_it_is_named(run: Run) -> None:
+    shown = run("run", "--help").stdout
+    assert "[default: auto]" in shown
+    assert "spec" not in [kind.value for kind in KINDS]
+    assert kind_of(PipelineKind.AUTO, None) is PipelineKind.AUTO
+
+
+@pytest.mark.parametrize("kind", [PipelineKind.AUTO, PipelineKind.REVIEW])
+def test_whoever_names_a_branch_asks_for_its_review(kind: PipelineKind) -> None:
+    assert kind_of(kind, "fix/login") is PipelineKind.REVIEW
+    assert task_of(None, None, branch="fix/login") == Task(
+        source="branch:fix/login", title="Review fix/login"
+    )
+
+
+def test_a_review_may_have_a_title_or_an_issue_of_its_own(tmp_path: Path) -> None:
+    assert task_of("Is it safe?", None, branch="x").title == "Is it safe?"
+    issue = tmp_path / "login.md"
+    issue.write_text("Fix the login\n\nIt fails.\n")
+    assert task_of(None, issue, branch="x") == Task(
+        source="branch:x", title="Fix the login", body="It fails.", place=str(issue)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pipeline", "review"), "name the branch with --branch"),
+        (("--pipeline", "quick", "--branch", "x"), "leave --branch out, or say --pipeline review"),
+        (("--branch", ""), "no name of a branch"),
+        (("--branch", "-x"), "no name of a branch"),
+        (("--branch", "two words"), "no name of a branch"),
+        (("--branch", "x" * 201), "no name of a branch"),
+        (("--override-reason", "I know it"), "name it with --pipeline"),
+        (("--pipeline", "auto", "--override-reason", "I know it"), "name it with --pipeline"),
+        (("--pipeline", "quick", "--override-reason", " "), "a sentence of 1 to 500 characters"),
+        (("--pipeline", "quick", "--override-reason", "x" * 501), "1 to 500 characters"),
+    ],
+)
+def test_a_choice_that_cannot_be_meant_is_refused(
+    run: Run, words: tuple[str, ...], said: str
+) -> None:
+    failed = run("run", "Fix it", *words)
+    assert failed.exit_code == 2
+    assert said in " ".join(failed.stderr.split())
+
+
+def test_an_override_with_its_reason_is_taken(run: Run, repo: Path) -> None:
+    words = ("--pipeline", "quick", "--override-reason", "One word changes.")
+    failed = run("run", "Fix it", "--repo", repo, *words)
+    # All that was said is in order, and the missing key is the first thing that is not.
+    assert "Set ANTHROPIC_API_KEY" in failed.stderr
 
 
 @pytest.mark.parametrize(
@@ -285,7 +374,11 @@ def test_a_typed_task_is_the_title_of_an_issue_file(tmp_path: Path) -> None:
         (b" \n\n", "no title"),
         (b"##\nbody", "no title"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"x" * (BODY_BYTES_MAX + 1), "longer than 200,000 bytes"),
+        (b"x" * (TASK_BYTES_MAX + 1), "longer than 200,000 bytes"),
+        ("é".encode() * 2 * TASK_BYTES_MAX, "longer than 200,000 bytes"),
+        (b"---\nlabels: [bug]\n", "has no second such line"),
+        (b"---\nlabels: [bug\n---\nFix it", "no YAML, line 2"),
+        (b"---\nlabels: bug\n---\nFix it", "as a list of texts"),
     ],
 )
 def test_an_issue_file_that_is_no_task_is_refused(
@@ -313,7 +406,10 @@ def test_every_ending_has_an_exit_code() -> None:
         "completed": 0,
         "no_change": 1,
         "rejected": 1,
+        "unanswered": 4,
         "escalated": 4,
+        "out_of_budget": 4,
+        "revert_opened": 4,
         "failed": 1,
         "killed": 1,
     }
@@ -344,10 +440,71 @@ def test_an_ended_pipeline_is_told_with_all_its_facts() -> None:
             }
         ],
         "waiting": None,
+        "route": None,
+        "decisions": [],
+        "told": [],
+        "passes": 0,
+        "verdict": None,
+        "ledger": None,
+        "matrix": None,
+        "reverted": None,
+        "facts": {},
+        "lessons": [],
+        "root_cause": "",
     }
     assert exit_of(MERGED) == 0
 
 
+def test_an_account_is_told_with_route_criteria_findings_decisions_and_lessons(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = MERGED.model_copy(
+        update={
+            "route": ROUTE,
+            "decisions": (Decision(gate="merge", answer="approved", by="olive", reason="Seen."),),
+            "told": (WARNING,),
+            "lessons": ("Mind the \x1b[2Jcache.",),
+            "root_cause": "Nothing names the cache.",
+        }
+    )
+    account.given(result)
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "== route quick: label 'quick'",
+        "  coding (quick-task) runs: a small change",
+        "  demanded before a merge: human: the risk is High",
+        "",
+        "== decided by people",
+        "  olive approved merge: Seen.",
+        "told in coding: 80 % of the money is spent",
+        "",
+        "== learnt",
+        "  - Mind the \\u001b[2Jcache.",
+        "  root cause: Nothing names the cache.",
+    ]
+    told = facts(NAME, result)
+    assert facts(NAME, AT_WORK).keys() >= told.keys()
+    assert told["route"]["why"] == "label 'quick'"
+    assert told["decisions"][0]["by"] == "olive"
+
+
+def test_a_note_to_a_person_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "Asked: Fix the login.\nWhy it stops: nothing helped."
+    ended(MERGED.model_copy(update={"ending": PipelineEnding.ESCALATED, "why": why}), None)
+    assert capsys.readouterr().out.startswith(
+        f"{NAME} ended escalated:\n  Asked: Fix the login.\n  Why it stops: nothing helped.\n"
+    )
+    ended(MERGED, None)
+    assert capsys.readouterr().out.startswith(f"{NAME} ended merged: merged into main\n")
+
+
+WARNING = Told(at="coding", said="80 % of the money is spent")
+ROUTE = Route(
+    pipeline=PipelineKind.QUICK,
+    why="label 'quick'",
+    stages=(Stage(phase=Phase.CODING, spec="quick-task", runs=True, why="a small change"),),
+    demands=(Demand(gate="human", detail="", why="the risk is High"),),
+)
 AT_WORK = PipelineView(id=NAME, title="Fix the login", phase="coding", records=(RECORD,))
 SESSION = SessionView(session=f"{NAME}/fix-1", phase="fix")
 
@@ -502,6 +659,24 @@ def test_without_a_terminal_each_change_is_one_line() -> None:
         "fix · Fix · turn 2 · Bash ls",
     ]
     assert lines.changes(working) == []
+    warned = working.model_copy(update={"told": (WARNING,)})
+    assert lines.changes(warned) == ["told in coding: 80 % of the money is spent"]
+    assert lines.changes(warned) == []
+
+
+def test_what_was_told_and_who_works_side_by_side_is_shown_while_it_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    both = (f"{NAME}/coding-s1-1", f"{NAME}/coding-s2-1")
+    view = AT_WORK.model_copy(update={"told": (WARNING,), "sessions": both, "route": ROUTE})
+    running(view, None)
+    shown = capsys.readouterr().out
+    assert "\ntold in coding: 80 % of the money is spent\n" in shown
+    assert f"side by side:\n  {both[0]}\n  {both[1]}\n" in shown
+    told = facts(NAME, view)
+    assert (told["sessions"], told["route"]["pipeline"]) == (list(both), "quick")
+    running(AT_WORK.model_copy(update={"sessions": both[:1]}), None)
+    assert "side by side" not in capsys.readouterr().out
 
 
 def test_what_agents_say_cannot_steer_the_terminal() -> None:
@@ -605,6 +780,14 @@ def test_show_names_sessions_so_that_one_can_go_on_from_them(run: Run, kept: Non
     assert everything["phases"][0]["session"] == everything["sessions"][0]["session"]
     assert everything["sessions"][0]["session"] == RECORD.session
     assert "worktrain fork" not in run("show", "other").stdout
+
+
+def test_nobody_is_asked_to_go_on_from_the_look_back(capsys: pytest.CaptureFixture[str]) -> None:
+    back = RECORD.model_copy(update={"phase": "retrospective", "session": f"{NAME}/back-1"})
+    go_on_from((RECORD, back))
+    assert f"  worktrain continue {RECORD.session} TEXT\n" in capsys.readouterr().out
+    go_on_from((back,))
+    assert capsys.readouterr().out == ""
 
 
 def test_logs_are_lines_or_one_array_and_end_with_the_pipeline(run: Run, kept: None) -> None:

@@ -17,9 +17,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from worktrain import embedded
 from worktrain.adapters.stores.sql import SqlStore
 from worktrain.cli.main import cli
-from worktrain.contracts.pipeline import PipelineKind, PipelineRequest, PipelineView
+from worktrain.contracts.pipeline import PipelineRequest, PipelineView
 from worktrain.contracts.plan import Context, Plan, PlanStep
 from worktrain.contracts.proof import PhaseRecord
+from worktrain.contracts.route import PipelineKind
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest, SessionView
 from worktrain.contracts.task import Task
 from worktrain.contracts.trace import Trace, TraceKind

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from worktrain.adapters.forges.local_git import LocalGitForge
+from worktrain.adapters.signing.ed25519 import Ed25519Signer
 from worktrain.adapters.stores.sql import SqlStore
 from worktrain.adapters.workspaces.git import Git
 from worktrain.cli.main import cli
@@ -26,7 +27,7 @@ from worktrain.contracts.proof import (
 from worktrain.contracts.task import Task
 from worktrain.contracts.turn import Usage
 from worktrain.contracts.workspace import Base, CommitRef
-from worktrain.coordinators.prove import canonical
+from worktrain.coordinators.prove import Signature, canonical, signed_text
 from worktrain.settings import load
 
 
@@ -145,7 +146,8 @@ def test_a_proof_that_holds_is_told_link_by_link(delivery: Delivery, tmp_path: P
     checked = verify(delivery)
     assert checked.exit_code == 0, checked.output
     assert "BROKEN" not in checked.stdout
-    assert checked.stdout.count("  ok ") == 4
+    assert checked.stdout.count("  ok ") == 5
+    assert "it is not signed, as no record of its format is" in checked.stdout
     assert delivery.merged.tree in checked.stdout
     told = json.loads(verify(delivery, delivery.merged.commit[:12], "--json").stdout)
     assert (told["commit"], told["ok"]) == (delivery.merged.commit, True)
@@ -197,6 +199,81 @@ def test_the_stores_copy_is_compared_where_there_is_one(delivery: Delivery) -> N
     forged = delivery.proof.model_copy(update={"cost_microdollars": 1})
     delivery.note(canonical(forged))
     assert broken(delivery) == "the note differs from the record in this machine's store"
+
+
+# --- whose signature -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """This machine's, with the public key that its proofs are signed with."""
+    asyncio.run(Ed25519Signer(tmp_path / "home/keys").sign(""))
+    return tmp_path / "home"
+
+
+def signed(delivery: Delivery, folder: Path) -> str:
+    by = asyncio.run(Ed25519Signer(folder).sign(signed_text(delivery.proof)))
+    return canonical(delivery.proof, Signature(key=by.key, value=by.value))
+
+
+def test_a_signature_by_this_machines_own_key_holds(delivery: Delivery, home: Path) -> None:
+    delivery.note(signed(delivery, home / "keys"))
+    checked = verify(delivery)
+    assert checked.exit_code == 0, checked.output
+    assert "ok     it is signed by the key that was expected" in checked.stdout
+
+
+def test_a_signature_by_another_machines_key_is_told(
+    delivery: Delivery, home: Path, tmp_path: Path
+) -> None:
+    delivery.note(signed(delivery, tmp_path / "elsewhere"))
+    said = broken(delivery)
+    assert "was expected; if another machine of yours merged it" in said
+    public = tmp_path / "elsewhere/proof-ed25519.pub"
+    assert verify(delivery, "HEAD", "--key", str(public)).exit_code == 0
+    public.unlink()
+    assert verify(delivery, "HEAD", "--key", str(public)).exit_code == 2
+
+
+def test_where_no_key_is_known_the_signature_is_checked_and_that_is_told(
+    delivery: Delivery, tmp_path: Path
+) -> None:
+    delivery.note(signed(delivery, tmp_path / "elsewhere"))
+    checked = verify(delivery)
+    assert checked.exit_code == 0
+    assert "whose key to expect was not said (--key)" in checked.stdout
+
+
+def test_a_changed_byte_of_the_signature_breaks_it(delivery: Delivery, home: Path) -> None:
+    whole = signed(delivery, home / "keys")
+    record = json.loads(whole)
+    value = record["signature"]["value"]
+    # The last character of base64 has bits that mean nothing; they may not be others either.
+    for other in ("A" + value[1:], value[:-3] + chr(ord(value[-3]) + 1) + "==", value[:-1]):
+        delivery.note_bytes(whole.replace(value, other).encode())
+        assert "the signature does not fit" in broken(delivery)
+
+
+@pytest.mark.parametrize("content", [b"", b"AAAA\n", b"\xff" * 32, b"-----BEGIN PUBLIC KEY-----"])
+def test_a_key_that_is_none_is_a_usage_error(
+    delivery: Delivery, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "key.pub").write_bytes(content)
+    failed = verify(delivery, "HEAD", "--key", str(tmp_path / "key.pub"))
+    assert failed.exit_code == 2
+    assert "is not a public key of WorkTrain's: one line of base64 is wanted" in failed.stderr
+
+
+def test_a_record_of_format_2_is_told_with_all_its_links(delivery: Delivery, home: Path) -> None:
+    bare = delivery.proof.model_copy(update={"format": "worktrain-proof-2"})
+    by = asyncio.run(Ed25519Signer(home / "keys").sign(signed_text(bare)))
+    delivery.note(canonical(bare, Signature(key=by.key, value=by.value)))
+    said = broken(delivery)
+    for missing in ("no examination", "no trace matrix", "no finding ledger"):
+        assert missing in said
+    assert "signature" not in said
+    delivery.note(canonical(bare))
+    assert "the record is not signed, as one of its format must be" in broken(delivery)
 
 
 def _store(delivery: Delivery, note: str) -> None:

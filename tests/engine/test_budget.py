@@ -6,7 +6,14 @@ from tests.engine.conftest import state
 from worktrain.contracts.session import SessionEnding, SessionState
 from worktrain.contracts.turn import Usage
 from worktrain.contracts.workspace import Limits
-from worktrain.engine.budget import near, reached, told
+from worktrain.engine.budget import (
+    microdollars_left,
+    near,
+    passed,
+    reached,
+    tokens_left,
+    told,
+)
 
 LIMITS = Limits(turns_max=100, tokens_max=1_000, cost_usd_max=2.0, minutes_max=10)
 
@@ -59,6 +66,39 @@ def test_the_last_turn_is_near_however_few_there_are(
 ) -> None:
     few = state(limits=Limits(turns_max=turns_max)).model_copy(update={"turn": turn})
     assert (near(few, 0.0) is not None) is is_near
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        (spent(turns=79), spent(turns=80), ["turns"]),
+        (spent(tokens=10), spent(tokens=800), ["tokens"]),
+        (spent(cost=1_599_999), spent(cost=1_600_000), ["cost"]),
+        (spent(), spent(turns=80, tokens=900, cost=2_000_000), ["turns", "tokens", "cost"]),
+        (spent(turns=80), spent(turns=81), []),
+        (spent(), spent(turns=79, tokens=799, cost=1_599_999), []),
+    ],
+)
+def test_most_of_a_limit_is_used_up_once(
+    before: SessionState, after: SessionState, names: list[str]
+) -> None:
+    assert [one.limit for one in passed(before, after, 0.0)] == names
+
+
+@pytest.mark.parametrize(
+    ("used", "left"),
+    [(0, 16_000), (4_984_000, 16_000), (4_984_001, 15_999), (4_999_999, 1), (5_000_000, 1)],
+)
+def test_an_answer_is_never_longer_than_what_the_token_limit_leaves(used: int, left: int) -> None:
+    state_of = state(limits=Limits(tokens_max=5_000_000, output_tokens_max=16_000))
+    assert tokens_left(state_of.model_copy(update={"usage": Usage(input=used)})) == left
+
+
+@pytest.mark.parametrize(
+    ("cost", "left"), [(0, 2_000_000), (1_999_999, 1), (2_000_000, 0), (2_500_000, 0)]
+)
+def test_what_is_left_of_the_money_is_never_less_than_nothing(cost: int, left: int) -> None:
+    assert microdollars_left(spent(cost=cost)) == left
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_contract_that_there_is_not_cannot_be_shown() -> None:
 def test_a_contract_has_no_titles_but_those_of_fields(kind: str) -> None:
     schema = json.dumps(contract(kind).json_schema)
     assert '"title": "' not in schema
-    assert schema.count('"title"') == 2 * (kind in ("wr.design", "wr.digest"))
+    assert schema.count('"title"') == 2 * (kind in (SHAPING, "wr.design", "wr.digest"))
 
 
 # --- what is taken --------------------------------------------------------------------------
@@ -230,6 +230,31 @@ def test_a_verdict_has_to_follow_from_its_findings(
         assert found[0].fix.startswith(f"Set `verdict` to '{right}'")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said", "fix"),
+    [
+        ({"id": "S1"}, "two slices have the same id", "Number them S1, S2, ..."),
+        (
+            {"dependsOn": ["S1", "S2", "S7"]},
+            "S2 depends on S2, S7, which does not come before it",
+            "Put a slice behind those that it depends on.",
+        ),
+        (
+            {"criteria": ["AC1", "AC9"]},
+            "S2 names AC9, which is no acceptance criterion",
+            "Name only ids that stand in acceptanceCriteria.",
+        ),
+    ],
+)
+def test_slices_are_in_an_order_in_which_they_can_be_built(
+    changes: Mapping[str, Any], said: str, fix: str
+) -> None:
+    first, second = EXAMPLES[SHAPING]["slices"]
+    assert blocked(SHAPING, {"slices": [first, {**second, "dependsOn": ["S1"]}]}) == ()
+    (found,) = blocked(SHAPING, {"slices": [first, {**second, **changes}]})
+    assert (found.message, found.fix) == (f"artifacts[0]: {said}", fix)
+
+
 @pytest.mark.parametrize("severity", ["critical", "major", "minor", "nit"])
 @pytest.mark.parametrize("verdict", ["ready", "ready_with_conditions", "not_ready"])
 def test_what_has_a_grave_finding_is_not_ready(severity: str, verdict: str) -> None:
@@ -276,7 +301,7 @@ def test_a_hypothesis_is_settled_by_evidence(status: str, evidence: str, right: 
             {"findings": [{**FINDING, "zzz": 1}]},
             ".findings[0].zzz",
             "Leave it out; known here: severity, summary, findingCategory, file, startLine, "
-            "endLine, causalLink, remediation.",
+            "endLine, causalLink, remediation, known.",
         ),
     ],
 )
@@ -297,7 +322,7 @@ def test_an_unknown_field_names_the_nearest_one_at_its_place(
         (
             CODING,
             {"criteria": [*EXAMPLES[CODING]["criteria"], {"criterion": "AC3"}]},
-            'For example "tests/test_login.py::test_upper_case_address".',
+            'For example "The account is found by the normalised address; seen failing before.".',
         ),
     ],
 )

@@ -33,7 +33,9 @@ from worktrain.contracts.session import (
     AskOperator,
     CallFailed,
     Command,
+    ContinueAsked,
     Finish,
+    GoOn,
     Killed,
     RunTools,
     SessionEnding,
@@ -44,8 +46,10 @@ from worktrain.contracts.session import (
 )
 from worktrain.contracts.session import Event as SessionEvent
 from worktrain.contracts.tool import READ_ONLY
+from worktrain.contracts.trace import TraceKind
 from worktrain.contracts.turn import (
     CallAnswered,
+    Continued,
     CutOff,
     Message,
     NearLimit,
@@ -67,6 +71,7 @@ from worktrain.contracts.workspace import Limits
 from worktrain.engine import contracts_check, prompt
 from worktrain.engine.contracts_check.artifact_examples import EXAMPLES
 from worktrain.engine.machine import ENDING_OF_FAILURE, advance, current
+from worktrain.engine.machine.checkpoint import resumed
 
 KINDS = tuple(contracts_check.ARTIFACTS)
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
@@ -426,6 +431,92 @@ def test_the_model_is_warned_once_before_a_limit_however_small_it_is(turns_max: 
     assert ended(command) is SessionEnding.TURN_LIMIT
     assert len(warned_at) == 1
     assert warned_at[0] <= turns_max
+
+
+def test_the_worst_case_of_a_call_is_reserved_from_what_is_left() -> None:
+    now, command = go(state(limits=Limits(cost_usd_max=0.5, tokens_max=20_000)), Started())
+    turn = asked(command)
+    assert (turn.spend_microdollars_max, turn.max_tokens) == (500_000, 16_000)
+    now, _ = go(now, taken(call("Bash"), usage=Usage(input=12_000), cost=499_999))
+    _, command = go(now, ran(call("Bash")))
+    turn = asked(command)
+    assert (turn.spend_microdollars_max, turn.max_tokens) == (1, 8_000)
+
+
+def test_a_reply_is_told_at_how_many_tokens_it_was_cut_off() -> None:
+    now, command = go(state(limits=Limits(tokens_max=5_000)), Started())
+    assert asked(command).max_tokens == 5_000
+    cut = taken(usage=Usage(output=4_000), stop=StopReason.MAX_TOKENS)
+    _, command = go(now, cut)
+    assert CutOff(max_tokens=5_000) in asked(command).say
+    assert asked(command).max_tokens == 1_000
+
+
+def test_a_call_that_the_budget_does_not_pay_for_ends_at_the_cost_limit() -> None:
+    failure = Failure(kind=FailureKind.UNAFFORDABLE, said="It costs too much; raise the limit.")
+    _, command = go(started(), CallFailed(failure=failure))
+    assert command == Finish(ending=SessionEnding.COST_LIMIT, why=failure.said)
+
+
+def test_most_of_a_limit_is_traced_once_and_the_model_is_not_told() -> None:
+    now = started(limits=Limits(turns_max=10))
+    seen: list[str] = []
+    for _ in range(7):
+        now, _ = go(now, taken(call("Bash")))
+        now, command = go(now, ran(call("Bash")))
+        seen += [one.text for one in asked(command).trace]
+        assert not any(isinstance(one, NearLimit) for one in asked(command).say)
+    seen += [one.text for one in now.trace if one.kind is TraceKind.SIGNAL]
+    assert [text for text in seen if "limit" in text] == [
+        "most of the turns limit is used: 8 of 10 turns"
+    ]
+
+
+# --- asked for more ------------------------------------------------------------------------
+
+
+def finished(limits: Limits | None = None) -> SessionState:
+    """A session that has delivered at its second and last step."""
+    before = started(step(), step("hand-over", KINDS[2]), limits=limits)
+    now, _ = go(before, taken(done("c1")))
+    now, command = go(now, taken(handed_over(KINDS[2], "c2")))
+    assert ended(command) is SessionEnding.COMPLETED
+    return now
+
+
+MORE = ContinueAsked(text="Look again.", by="WorkTrain", attached="d" * 64)
+
+
+def test_a_finished_session_that_is_asked_for_more_has_to_deliver_again() -> None:
+    now, command = go(finished(), MORE, "hurry")
+    accepted, heard, more = asked(command).say
+    assert accepted == StepAccepted(call="c2")
+    assert heard == Steer(text="hurry", by="ada")
+    assert more == Continued(
+        step="The hand-over", text="Look again.", by="WorkTrain", attached="d" * 64
+    )
+    assert current(now).id == "hand-over"
+    refused = asked(go(now, taken(done("c3")))[1]).say
+    assert isinstance(refused[0], StepBlocked)
+    now, command = go(now, taken(handed_over(KINDS[2], "c3", commitSubject="The second")))
+    assert ended(command) is SessionEnding.COMPLETED
+    subjects = [getattr(one, "commitSubject", "") for one in now.artifacts]
+    assert subjects == [EXAMPLES[KINDS[2]]["commitSubject"], "The second"]
+    assert now.delivered == 2
+
+
+def test_a_parked_session_works_on_at_another_commit_within_other_limits() -> None:
+    used = finished(Limits(turns_max=2))
+    assert used.warned
+    order = GoOn(at="f" * 40, limits=Limits(turns_max=5, cost_usd_max=1), event=MORE)
+    resumed_state = resumed(used, order)
+    now, command = go(resumed_state, order.event)
+    turn = asked(command)
+    assert not any(isinstance(one, NearLimit) for one in turn.say)
+    assert (turn.turn, turn.spend_microdollars_max) == (3, 1_000_000 - 20)
+    assert now.request == used.request.model_copy(update={"at": order.at, "limits": order.limits})
+    _, command = go(resumed(used, order.model_copy(update={"limits": Limits(turns_max=2)})), MORE)
+    assert ended(command) is SessionEnding.TURN_LIMIT
 
 
 # --- whatever an agent does ----------------------------------------------------------------

@@ -9,9 +9,13 @@ from temporalio import activity
 
 from worktrain.activities.delivering import DeliveringActivities
 from worktrain.activities.door import implements
+from worktrain.activities.examining import ExaminingActivities
 from worktrain.activities.gathering import GatheringActivities
+from worktrain.activities.lanes import LaneActivities
+from worktrain.activities.looking import LookingActivities
 from worktrain.activities.model import ModelActivities
 from worktrain.activities.opening import OpeningActivities
+from worktrain.activities.sealing import SealingActivities
 from worktrain.activities.tool import ToolActivities
 from worktrain.contracts import calls
 from worktrain.contracts.artifact import ProjectArtifact
@@ -21,21 +25,24 @@ from worktrain.contracts.delivery import CommitReply, CommitRequest, Committed, 
 from worktrain.contracts.failure import TREATMENT, FailureKind, Treatment
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineState
 from worktrain.contracts.plan import Context, Script
-from worktrain.contracts.session import SessionResult, SessionStart
+from worktrain.contracts.session import GoOn, SessionResult, SessionStart
 from worktrain.contracts.steering import Answer, GateAnswer, Order
 from worktrain.contracts.turn import Message, Steer
 from worktrain.engine.machine import ENDING_OF_FAILURE
 from worktrain.workflows.ask import LIMITS
+from worktrain.workflows.lane import LaneState
 
 AnyCall = Call[Any, Any]
 ACTIVITIES = (
     *(OpeningActivities, GatheringActivities, ModelActivities),
-    *(ToolActivities, DeliveringActivities),
+    *(ToolActivities, DeliveringActivities, ExaminingActivities, LookingActivities),
+    *(SealingActivities, LaneActivities),
 )
 KEPT: tuple[Any, ...] = (
     *(part for call in calls.ALL for part in (call.request, call.reply)),
     *(SessionStart, SessionResult, PipelineRequest, PipelineResult, PipelineState),
     *(Steer, Answer, GateAnswer, Order),
+    *(GoOn, LaneState),
     *(Script, Context, Message),
 )
 """What Temporal keeps in histories and the store keeps as text, and reads back years later."""
@@ -53,11 +60,13 @@ REQUIRED = {
     "artifact.CoordinatorSignal": "signalKind",
     "artifact.CorrectedAssumption": "assumed actual",
     "artifact.CriterionEvidence": "criterion evidence",
+    "artifact.CriterionJudgement": "criterion met evidence",
     "artifact.DefensibilityClaim": "power cannibalization",
     "artifact.Design": "title approach summary",
     "artifact.DifferentiationHandoff": "generatedAt evidenceFreshness shapingHandoff",
     "artifact.Digest": "title period",
     "artifact.DiscoveryHandoff": "selectedDirection confidenceBand",
+    "artifact.Disposition": "finding outcome evidence",
     "artifact.EvidenceFreshness": "oldestCapturedAt newestCapturedAt",
     "artifact.Finding": "severity summary",
     "artifact.GateVerdict": "verdict confidence rationale",
@@ -73,10 +82,13 @@ REQUIRED = {
     "artifact.RejectedDirection": "direction reason",
     "artifact.ResearchReport": "question answer confidence sources summary",
     "artifact.ResearchSource": "source says",
+    "artifact.Retrospective": "summary",
     "artifact.ReviewVerdict": "verdict confidence summary",
     "artifact.ShapingHandoff": "selectedShape appetite acceptanceCriteria",
+    "artifact.SlicePlan": "id title goal files check",
     "artifact.SpecDraft": "specPath checked summary",
     "artifact.Triage": "subject assessment severity summary nextStep",
+    "calls.HolderEnded": "ended",
     "calls.Nothing": "",
     "delivery.BaseMoved": "now",
     "delivery.CloseWorktreeReply": "",
@@ -84,18 +96,41 @@ REQUIRED = {
     "delivery.CommitRequest": "worktree key subject",
     "delivery.Committed": "at files",
     "delivery.Conflicted": "files",
+    "delivery.Foreign": "head by",
+    "delivery.LaneRequest": "lane pipeline",
+    "delivery.LookRequest": "pipeline repo base task",
     "delivery.MergeRequest": "pipeline repo base candidate",
     "delivery.Merged": "at",
     "delivery.NothingChanged": "",
+    "delivery.Posted": "where",
     "delivery.ProofReply": "digest note",
     "delivery.ProofRequest": "repo base proof",
     "delivery.RebaseRequest": "worktree onto",
     "delivery.Rebased": "at",
+    "delivery.RevertRequest": "pipeline repo base before merged branch why",
+    "delivery.Reverted": "branch at where",
+    "delivery.ReviewPost": "pipeline repo base at text",
+    "delivery.SealRequest": "proof",
+    "delivery.ShowChangeRequest": "repo before after",
+    "delivery.ShownChange": "digest",
     "delivery.SnapshotRequest": "worktree key",
+    "delivery.Surroundings": "base",
+    "delivery.Suspension": "id repo paths why",
+    "examination.Examination": "base candidate changes",
+    "examination.ExamineRequest": "pipeline repo base candidate",
+    "examination.FileChange": "path status added removed",
+    "examination.Mark": "path line kind text",
+    "examination.RuleBreak": "rule path line text why",
+    "lane.LaneState": "",
+    "ledger.Entry": "id finding standing first_round last_round",
+    "ledger.Ledger": "",
+    "ledger.Round": "number session tree",
     "pipeline.Opened": "base config",
     "pipeline.PipelineRequest": "pipeline workspace repo task kind",
     "pipeline.PipelineResult": "id ending why",
     "pipeline.PipelineState": "request opened phase base",
+    "pipeline.SliceWork": "plan",
+    "pipeline.Told": "at said",
     "plan.Ask": "variable text",
     "plan.Assessment": "id dimensions",
     "plan.Confirmation": "kind",
@@ -116,17 +151,29 @@ REQUIRED = {
         "reminder cut_off not_run one_step unread noted answer steer near_limit no_output "
         "lost"
     ),
+    "proof.Audit": "session at report",
     "proof.CheckComparison": "name base candidate",
     "proof.CheckRun": "name command at ending exit_code seconds",
+    "proof.CriterionTrace": "criterion",
     "proof.Decision": "gate answer by",
+    "proof.Escalation": "why since_tree",
+    "proof.Matrix": "tree rows",
     "proof.PhaseRecord": "phase session spec script ending turns usage cost_microdollars model",
     "proof.Proof": (
         "pipeline task base merged base_branch criteria phases reviews verification decisions "
         "usage cost_microdollars"
     ),
     "proof.Review": "session at verdict",
+    "proof.SealedProof": "",
     "proof.Verification": "base candidate checks",
     "proof.VerifyRequest": "pipeline repo base candidate commands sandbox",
+    "record.Decided": "pipeline key decision",
+    "route.Demand": "gate detail why",
+    "route.Judged": "name value by why",
+    "route.Override": "by pipeline reason",
+    "route.Route": "pipeline why stages",
+    "route.Stage": "phase spec runs why",
+    "route.TaskClass": "task_type complexity risk has_ui touches_architecture maturity",
     "session.AskModel": "request",
     "session.AskOperator": "question",
     "session.Checkpoint": "id step title at head say artifacts",
@@ -134,11 +181,13 @@ REQUIRED = {
     "session.Claim": "call notes",
     "session.Confirm": "gate",
     "session.ContinueAsked": "text by",
+    "session.Diff": "title before after",
     "session.Finish": "ending why",
     "session.Frame": "iteration at",
     "session.Gather": "request",
     "session.GatherRequest": "session repo at task sources",
     "session.Gathered": "values",
+    "session.GoOn": "at limits event",
     "session.Question": "id text",
     "session.RewindAsked": "checkpoint reason by",
     "session.RunChildren": "children",
@@ -187,18 +236,21 @@ REQUIRED = {
     "turn.TurnReply": "head stop",
     "turn.TurnRequest": "session turn head say script context model max_tokens",
     "turn.Usage": "",
+    "workspace.ArchitectureRule": "name kind forbids",
     "workspace.Base": "branch at",
+    "workspace.Budget": "",
     "workspace.CommitRef": "commit tree",
     "workspace.Limits": "",
     "workspace.MergeRules": "",
     "workspace.ModelNames": "",
+    "workspace.ReviewRules": "",
     "workspace.SandboxRules": "",
     "workspace.VerifyCommand": "name run",
     "workspace.WorkspaceConfig": "",
     "workspace.Worktree": "session repo root queue",
     "workspace.WorktreeRequest": "session repo at",
 }
-"""Every value that is kept, and the fields it had when there was no history yet."""
+"""Every value that is kept, and the fields that it demanded when it was first kept."""
 
 
 def kept() -> dict[str, type[BaseModel]]:

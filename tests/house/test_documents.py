@@ -28,14 +28,18 @@ from worktrain.cli.standing import facts
 from worktrain.contracts import spec
 from worktrain.contracts.base import Authored
 from worktrain.contracts.failure import TREATMENT
-from worktrain.contracts.pipeline import Phase, PipelineEnding
+from worktrain.contracts.pipeline import PipelineEnding
 from worktrain.contracts.proof import CheckEnding
+from worktrain.contracts.route import Phase, TaskClass
 from worktrain.contracts.session import SessionEnding
+from worktrain.contracts.task import Task
 from worktrain.contracts.tool import ARGUMENTS
 from worktrain.contracts.workspace import WorkspaceConfig
-from worktrain.coordinators import feature
-from worktrain.coordinators.feature import DELIVERS, SPEC
+from worktrain.coordinators import duties, gates, loop, recover, routing
+from worktrain.coordinators.duties import Duty
+from worktrain.coordinators.feature import AFTERWARDS, DELIVERY
 from worktrain.coordinators.merge_policy import Refusal
+from worktrain.coordinators.sessions import DELIVERS, SPEC
 from worktrain.engine.contracts_check import ARTIFACTS
 from worktrain.settings import SettingsFile
 from worktrain.workflows.pipeline import PipelineWorkflow
@@ -181,18 +185,21 @@ def test_short_documents_stay_short() -> None:
 ENDINGS = "docs/reference/endings.md"
 
 
-def _gates() -> set[str]:
-    """Every gate that the coordinator opens, read from its source."""
+def _asked() -> set[str]:
+    """Every gate that a coordinator opens, read from the sources."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(Path(feature.__file__).read_text())):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            continue
-        if node.func.id == "OpenGate":
-            names = [word.value for word in node.keywords if word.arg == "gate"]
-        else:
-            names = node.args[1:2] if node.func.id == "_mend" else []
-        found |= {str(name.value) for name in names if isinstance(name, ast.Constant)}
+    for path in Path(duties.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in OPENS_A_GATE:
+                gate = node.args[1]
+                # The one that opens a gate for others is given its name.
+                found |= {str(gate.value)} if isinstance(gate, ast.Constant) else set()
     return found
+
+
+OPENS_A_GATE = {"gates.asked", "_mended_or_waived"}
+UNSEEN_PHASES = {Phase.MERGE, Phase.RETROSPECTIVE, Phase.SESSION}
+"""Phases without a session of their own, or whose failure changes nothing."""
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,7 @@ def _gates() -> set[str]:
         ("How a check ends", set(CheckEnding)),
         ("Why a merge is refused", set(Refusal)),
         ("Held causes", set(TREATMENT)),
-        ("Gates", _gates()),
+        ("Gates", set(gates.APPROVING)),
     ],
 )
 def test_every_way_to_stop_is_in_the_reference(heading: str, wanted: set[str]) -> None:
@@ -212,8 +219,37 @@ def test_every_way_to_stop_is_in_the_reference(heading: str, wanted: set[str]) -
     assert set(named) == {str(one) for one in wanted}
 
 
-def test_the_coordinator_opens_the_gates_that_operators_know() -> None:
-    assert {"merge", "findings", "checks", "conflict"} <= _gates()
+def test_the_gates_that_are_opened_are_those_that_say_what_an_approval_means() -> None:
+    assert _asked() == set(gates.APPROVING)
+
+
+def test_the_reference_says_which_approvals_want_a_reason() -> None:
+    told = {row[0].strip("`"): row[3] for row in _rows(_section(ENDINGS, "Gates"))}
+    assert set(told.values()) == {"yes", "no"}
+    assert {gate for gate, wanted in told.items() if wanted == "yes"} == gates.WITH_A_REASON
+
+
+def test_the_reference_says_how_long_a_gate_waits() -> None:
+    told = {row[0]: row[1] for row in _rows(_section(ENDINGS, "How long a gate waits"))}
+    hours = WorkspaceConfig().answer_hours
+    assert told == {risk: f"{hours * share:g} h" for risk, share in gates.PATIENCE.items()}
+
+
+def test_the_reference_says_what_follows_each_failure_of_each_phase() -> None:
+    """The head of each column names its phases."""
+    lines = _section(ENDINGS, "What follows a session that failed").splitlines()
+    head = next(line for line in lines if line.startswith("| ending"))
+    columns = [SPAN.findall(cell) for cell in head.strip("|").split("|")[1:]]
+    told: dict[tuple[str, str], str] = {}
+    for ending, *cells in _rows("\n".join(lines)):
+        for phases, cell in zip(columns, cells, strict=True):
+            told.update({(phase, ending.strip("`")): cell for phase in phases})
+    assert told == {
+        (phase.value, ending.value): what.value
+        for phase, row in recover.RECOVERY.items()
+        if phase not in UNSEEN_PHASES
+        for ending, what in row.items()
+    }
 
 
 def test_the_reference_says_what_is_done_about_each_failure() -> None:
@@ -242,7 +278,7 @@ def test_what_to_do_is_said_for_every_ending_gate_and_failure() -> None:
     wanted = {
         *PipelineEnding,
         *SessionEnding,
-        *_gates(),
+        *gates.APPROVING,
         *(set(TREATMENT) - as_endings),
     } - ends_well
     assert not {str(one) for one in wanted if f"`{one}`" not in text}
@@ -275,6 +311,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None or value in ("", (), {}):
         return "—"
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -304,9 +342,12 @@ def test_every_key_and_its_default_is_in_the_reference(
 
 def test_every_bound_of_a_key_is_in_its_line() -> None:
     lines = {row[0].strip("`"): row[2] for row in _rows(_text(CONFIGURATION)) if len(row) > 2}
+    config = WorkspaceConfig()
     for model, before in (
-        (type(WorkspaceConfig().limits), "limits."),
-        (type(WorkspaceConfig().merge), "merge."),
+        (WorkspaceConfig, ""),
+        (type(config.limits), "limits."),
+        (type(config.merge), "merge."),
+        (type(config.budget), "budget."),
     ):
         for name, field in model.model_fields.items():
             bounds = [getattr(rule, "le", None) for rule in field.metadata]
@@ -443,8 +484,8 @@ def test_every_bundled_spec_is_in_the_reference() -> None:
         row[0].strip("`"): (row[1], row[2].strip("`"))
         for row in _rows(_section(SPECS, "Bundled specs"))
     }
-    delivers = {model: kind for kind, model in ARTIFACTS.items()}
-    assert told == {id_: (phase.value, delivers[DELIVERS[phase]]) for phase, id_ in SPEC.items()}
+    delivers: dict[object, str] = {model: kind for kind, model in ARTIFACTS.items()}
+    assert told == {id_: (phase, delivers[DELIVERS[phase]]) for phase, id_ in _specs_of_phases()}
     alone = {
         row[0].strip("`"): row[1] for row in _rows(_section(SPECS, "Specs to run by themselves"))
     }
@@ -453,6 +494,59 @@ def test_every_bundled_spec_is_in_the_reference() -> None:
     assert {*told, *alone, *routines} == set(entries)
     assert all(entries[name].description == said for name, said in {**alone, **routines}.items())
     assert {name for name, entry in entries.items() if entry.routine} == set(routines)
+
+
+def _specs_of_phases() -> set[tuple[Phase, str]]:
+    """Every spec that a pipeline may run, with its phase."""
+    gravest = TaskClass(
+        task_type="feature",
+        complexity="Large",
+        risk="Critical",
+        has_ui=True,
+        touches_architecture=True,
+        maturity="idea",
+        domains=("security",),
+    )
+    task, config = Task(source="cli", title="anything"), WorkspaceConfig()
+    demands = [
+        demand
+        for kind in routing.STAGES
+        for demand in routing.route_of(kind, None, task, gravest, config).demands
+        if demand.gate == "audit"
+    ]
+    audits = {*(demand.detail for demand in demands), *loop.AUDIT_OF.values()} - {None}
+    return {
+        *SPEC.items(),
+        *(stage for stages in routing.STAGES.values() for stage in stages),
+        *((Phase.AUDIT, str(spec)) for spec in audits),
+    }
+
+
+# --- pipelines ------------------------------------------------------------------------------
+
+PIPELINES = "docs/explanation/pipelines.md"
+
+
+def test_the_phases_of_each_pipeline_are_told_in_their_order() -> None:
+    told = {row[0].strip("`"): SPAN.findall(row[1]) for row in _rows(_section(PIPELINES, "Phases"))}
+    shown = {
+        kind.value: [spec for _, spec in stages]
+        for kind, stages in routing.STAGES.items()
+        if stages
+    }
+    assert told == shown
+
+
+@pytest.mark.parametrize(
+    ("heading", "duties"), [("Duties", DELIVERY), ("After the merge", AFTERWARDS)]
+)
+def test_the_duties_are_told_in_their_order(heading: str, duties: tuple[Duty, ...]) -> None:
+    assert _firsts(_section(PIPELINES, heading)) == [duty.__name__ for duty in duties]
+
+
+def test_the_table_of_the_review_loop_is_the_table() -> None:
+    told = [(row[0], row[-1].strip("`")) for row in _rows(_section(PIPELINES, "The review loop"))]
+    assert told == [(row.name, row.kind.value) for row in loop.TABLE]
 
 
 # --- commands -------------------------------------------------------------------------------
@@ -616,6 +710,7 @@ def test_the_tree_in_the_architecture_is_the_tree() -> None:
     assert found
     named = set(re.findall(r"\w+", found[1]))
     rooms = ["contracts", "engine", "coordinators", "workflows", "activities", "adapters"]
+    rooms += ["coordinators/duties", "activities/examining"]
     adapters = [path.parent for path in (ROOT / "worktrain/adapters").glob("*/__init__.py")]
     for place in (ROOT / "worktrain", *(ROOT / "worktrain" / room for room in rooms), *adapters):
         there = {path.stem for path in place.glob("*.py")} - {"__init__"}

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 LINTER = Path(sysconfig.get_path("scripts")) / "lint-imports"
 PURE = frozenset(
     {"collections", "dataclasses", "difflib", "enum", "functools", "hashlib", "json", "math", "re"}
+    | {"itertools"}
     | {"typing", "unicodedata", "jinja2", "jsonschema", "pydantic", "pydantic_core", "referencing"}
     | {"yaml"}
 )

@@ -66,18 +66,23 @@ pure         engine.compile           from pathlib import Path
 pure         engine.prompt            import asyncio
 pure         coordinators.prove       import socket
 pure         coordinators.feature     from datetime import datetime
+pure         coordinators.folding     import random
+pure         coordinators.duties.ending import time
 pure         contracts.task           import httpx2
 pure         contracts.proof          import anthropic
 order        workflows.ask            import random
 order        workflows.pipeline       from worktrain.adapters.stores import Store
 order        workflows.operated       import subprocess
+order        workflows.lane           from worktrain.activities import lanes
 concrete     activities.tool          from worktrain.adapters.shells.plain import PlainShell
 concrete     activities.delivering    import worktrain.adapters.forges.local_git
 concrete     client                   from worktrain.adapters.stores.sql import SqlStore
+concrete     activities.sealing       from worktrain.adapters.signing.ed25519 import Ed25519Signer
 systems      adapters.stores.tables   from worktrain.adapters.models import prices
 systems      adapters.workspaces.git  from worktrain.adapters.forges import Forge
 adapters     adapters.models.scripted import temporalio
 adapters     adapters.shells.plain    from worktrain.engine import parse
+adapters     adapters.reports.junit   from worktrain.coordinators import compare
 activities   activities.opening       import sqlalchemy
 activities   activities.door          import subprocess
 edges        cli.exits                import temporalio
@@ -247,9 +252,8 @@ def test_mypy_tells_each_wrong_type(copy: Path) -> None:
     )
     replace(
         copy,
-        "coordinators/feature.py",
-        "        case PipelineKilled(why=why):\n"
-        "            return state, End(ending=PipelineEnding.KILLED, why=why)\n",
+        "coordinators/folding.py",
+        "        case Posted(where=where):\n            return changed(state, posted=where)\n",
         "",
     )
     # The request of another call, a fact that is changed, a field that is not there.
@@ -268,7 +272,7 @@ def test_mypy_tells_each_wrong_type(copy: Path) -> None:
     said = done.stdout
     for path, error in (
         ("workflows/session.py", 'has incompatible type "AskOperator"; expected "Never"'),
-        ("coordinators/feature.py", 'has incompatible type "PipelineKilled"; expected "Never"'),
+        ("coordinators/folding.py", 'has incompatible type "Posted"; expected "Never"'),
         ("workflows/pipeline.py", 'Cannot infer value of type parameter "Request" of "_ask"'),
         ("engine/budget.py", 'Property "turn" defined in "SessionState" is read-only'),
         ("coordinators/context.py", '"PipelineState" has no attribute "candidat"'),

@@ -119,7 +119,9 @@ def _gives(child: Child) -> dict[str, Any]:
 THOROUGH = {"rigorMode": "THOROUGH"}
 LARGE = {"taskComplexity": "Large"}
 SLICES = [{"title": "One", "goal": "The first part of it.", "files": [], "check": "make test"}]
-FINDINGS = [{"severity": "major", "summary": "Empty input is refused with a trace."}]
+SHAPED = [{**SLICES[0], "id": "S1"}]
+"""One slice of a plan that shaping made."""
+FINDINGS = [{"id": "F1", "severity": "major", "summary": "Empty input is refused with a trace."}]
 
 ENDS = {
     "architecture-audit": "wr.audit_report",
@@ -132,9 +134,11 @@ ENDS = {
     "documentation-update": "wr.coding_handoff",
     "fix": "wr.coding_handoff",
     "gate-evaluation": "wr.gate_verdict",
+    "look-back": "wr.retrospective",
     "performance-audit": "wr.audit_report",
     "production-readiness-audit": "wr.audit_report",
     "quick-task": "wr.coding_handoff",
+    "rebase": "wr.coding_handoff",
     "refactoring": "wr.coding_handoff",
     "research": "wr.research_report",
     "retrospective": "wr.digest",
@@ -181,6 +185,13 @@ WAYS = (
     Way("coding-task", {}, "implement hand-over"),
     Way("coding-task", {"taskComplexity": "Small", "riskLevel": "Low"}, "implement hand-over"),
     Way("coding-task", {"slices": SLICES}, "build verify hand-over"),
+    Way("coding-task", {"slices": SHAPED}, "build hand-over"),
+    Way(
+        "coding-task",
+        {**LARGE, "riskLevel": "Critical", "slices": SHAPED},
+        "build hand-over",
+    ),
+    Way("coding-task", {"slices": SHAPED * 2}, "build verify hand-over"),
     Way(
         "coding-task",
         {**LARGE, "slices": SLICES, "solutionOpen": False},
@@ -212,6 +223,7 @@ WAYS = (
     Way("fix", {}, "mend hand-over"),
     Way("fix", {"findings": FINDINGS}, "each-finding together hand-over"),
     Way("gate-evaluation", {}, "weigh answer"),
+    Way("look-back", {}, "look-back"),
     Way("performance-audit", {}, "frame baseline explain name-causes oppose report"),
     Way(
         "production-readiness-audit",
@@ -228,6 +240,7 @@ WAYS = (
     ),
     Way("quick-task", {"fits": True}, "size-up change hand-over"),
     Way("quick-task", {"fits": False}, "size-up hand-over"),
+    Way("rebase", {}, "bring-over hand-over"),
     Way("refactoring", {"safetyNet": "tests"}, "aim pin plan.cut moves compare hand-over"),
     Way(
         "refactoring",

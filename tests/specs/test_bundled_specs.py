@@ -14,10 +14,10 @@ from tests.specs.library import (
     walked,
 )
 from worktrain.contracts.artifact import AssessmentReport, LoopControl
-from worktrain.contracts.pipeline import Phase
 from worktrain.contracts.plan import PlanStep
+from worktrain.contracts.route import Phase
 from worktrain.contracts.spec import Spec
-from worktrain.coordinators.feature import DELIVERS, SPEC
+from worktrain.coordinators.sessions import DELIVERS, SPEC
 from worktrain.engine import conditions, templates
 from worktrain.engine.compile import compile_spec
 from worktrain.engine.contracts_check import ARTIFACTS
@@ -27,6 +27,29 @@ from worktrain.engine.simulate import simulate
 PROMPT_CHARACTERS_MAX = 16_000
 """A step's prompt with its schema and example; it is resent with every turn."""
 STEERING = (LoopControl, AssessmentReport)
+PHASES: tuple[tuple[str, Phase], ...] = (
+    ("classify-task", Phase.CLASSIFY),
+    ("discovery", Phase.DISCOVERY),
+    ("shaping", Phase.SHAPING),
+    ("bug-investigation", Phase.INVESTIGATION),
+    ("ui-ux-design", Phase.DESIGN),
+    ("architecture-design", Phase.DESIGN),
+    ("coding-task", Phase.CODING),
+    ("quick-task", Phase.CODING),
+    ("rebase", Phase.REBASE),
+    ("review", Phase.REVIEW),
+    ("fix", Phase.FIX),
+    ("production-readiness-audit", Phase.AUDIT),
+    ("architecture-audit", Phase.AUDIT),
+    ("security-audit", Phase.AUDIT),
+    ("look-back", Phase.RETROSPECTIVE),
+)
+"""Each spec that a phase may follow."""
+PLAIN = (
+    *("classify-task", "discovery", "shaping", "coding-task", "rebase", "review", "fix"),
+    "look-back",
+)
+"""Specs of phases whose usual path is a step or two."""
 TAGS = (
     *("coding", "review_audit", "investigation", "design", "documentation", "tickets"),
     *("routines", "authoring", "operations"),
@@ -34,7 +57,9 @@ TAGS = (
 
 
 def test_the_specs_of_the_phases_are_among_them() -> None:
-    assert set(SPEC.values()) <= set(SESSIONS)
+    assert {name for name, _ in PHASES} <= set(SESSIONS)
+    assert {(name, phase) for phase, name in SPEC.items()} <= set(PHASES)
+    assert {phase for _, phase in PHASES} == set(DELIVERS)
 
 
 @pytest.mark.parametrize("name", SESSIONS)
@@ -55,7 +80,7 @@ def test_a_spec_says_what_it_is_for(name: str) -> None:
     assert set(spec.tags) <= set(TAGS)
     assert ("routines" in spec.tags) is name.startswith("routine-")
     assert spec.systemPrompt or name.startswith("routine-")
-    wanted = 1 if name in SPEC.values() else 2
+    wanted = 1 if name in dict(PHASES) else 2
     assert wanted <= len(spec.examples) <= 4
 
 
@@ -88,9 +113,9 @@ def test_a_spec_that_was_written_out_in_full_is_read_back_as_the_same(name: str)
     assert compile_spec(read_back, WORDS, AROUND) == compiled(name)
 
 
-@pytest.mark.parametrize("phase", SPEC)
-def test_a_phase_ends_with_the_one_artifact_that_is_taken_from_it(phase: Phase) -> None:
-    made = compiled(SPEC[phase])
+@pytest.mark.parametrize(("name", "phase"), PHASES)
+def test_a_phase_ends_with_the_one_artifact_that_is_taken_from_it(name: str, phase: Phase) -> None:
+    made = compiled(name)
     delivered = [ARTIFACTS[step.contract] for step in walked(made) if step.contract]
     assert [kind for kind in delivered if kind not in STEERING] == [DELIVERS[phase]]
     last = made.plan.steps[-1].contract
@@ -98,18 +123,18 @@ def test_a_phase_ends_with_the_one_artifact_that_is_taken_from_it(phase: Phase) 
     assert ARTIFACTS[last] is DELIVERS[phase]
 
 
-@pytest.mark.parametrize("phase", SPEC)
-def test_what_is_not_shown_by_an_artifact_is_shown_by_notes(phase: Phase) -> None:
-    agents = [s for s in walked(compiled(SPEC[phase])) if s.loop is None and s.parallel is None]
+@pytest.mark.parametrize("name", dict(PHASES))
+def test_what_is_not_shown_by_an_artifact_is_shown_by_notes(name: str) -> None:
+    agents = [s for s in walked(compiled(name)) if s.loop is None and s.parallel is None]
     assert agents
     assert all(bool(step.contract) is not step.notes_required for step in agents)
 
 
-@pytest.mark.parametrize("phase", SPEC)
-def test_the_default_path_of_a_phase_is_plain(phase: Phase) -> None:
-    made = compiled(SPEC[phase])
-    path = run_with(SPEC[phase], {})
-    known = usual(SPEC[phase])
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_default_path_of_a_phase_is_plain(name: str) -> None:
+    made = compiled(name)
+    path = run_with(name, {})
+    known = usual(name)
     assert 1 <= len(path) <= 2
     for step in path:
         assert not templates.reads(made.script.prompts[step.id]), step.id

@@ -15,7 +15,8 @@ from tests.workflows.office import (
     notes,
     write,
 )
-from worktrain.contracts.pipeline import PipelineEnding, PipelineKind
+from worktrain.contracts.pipeline import PipelineEnding
+from worktrain.contracts.route import PipelineKind
 from worktrain.contracts.session import SessionEnding
 from worktrain.contracts.steering import Answer, GateAnswer, Rewind
 from worktrain.contracts.task import Task

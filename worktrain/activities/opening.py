@@ -44,6 +44,10 @@ from worktrain.engine.prompt.visible import cleaned
 
 RULES_FILES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md")
 RULES_CHARACTERS_MAX = 32_000
+LESSONS_MAX = 5
+"""What earlier pipelines taught, as far as a new one is told it."""
+BRANCH_SOURCE = "branch:"
+"""How the source of a task begins that names the branch to be reviewed."""
 PLAN_BYTES_MAX = 200_000
 """A plan stands in the history of its session, several times."""
 
@@ -75,7 +79,16 @@ class OpeningActivities:
         """The base, and the rules as they stand on it; the row that lists show."""
         await self._store.open_pipeline(request, time.time())
         base, config = await trusted_config(self._workspaces, request.repo)
-        return Opened(base=base, config=config)
+        if request.edition < 2:
+            return Opened(base=base, config=config)
+        lessons = await self._store.lessons(request.repo, LESSONS_MAX)
+        return Opened(
+            base=base,
+            config=config,
+            lessons=tuple(one.said for one in lessons),
+            files=len(await self._workspaces.files(request.repo, base.at.commit)),
+            candidate=await self._named(request),
+        )
 
     @implements(CLOSE_PIPELINE)
     async def close_pipeline(self, request: PipelineResult) -> Nothing:
@@ -121,13 +134,38 @@ class OpeningActivities:
         await self._store.close_session(request, time.time())
         return Nothing()
 
+    async def _named(self, request: PipelineRequest) -> CommitRef | None:
+        """The head of the branch that the task is about, if it is about one.
+
+        Raises `AdapterError` misconfigured when there is no such branch.
+        """
+        source = request.task.source
+        if not source.startswith(BRANCH_SOURCE):
+            return None
+        branch = source.removeprefix(BRANCH_SOURCE).strip()
+        doing = f"Looking for the branch {branch!r} that the task is about"
+        if not branch:
+            said = f"{doing}: its source is {source!r}; write {BRANCH_SOURCE}NAME."
+            raise AdapterError(FailureKind.MISCONFIGURED, said)
+        try:
+            return (await self._workspaces.base(request.repo, branch)).at
+        except AdapterError as error:
+            said = f"{doing}: {error.said}"
+            raise AdapterError(error.kind, said, error.retry_after_s) from error
+
     async def _with_change(self, request: SessionRequest) -> SessionRequest:
-        """A session that starts from a change is shown it, measured against the base."""
-        if request.at == request.base:
-            return request
-        diff = await self._workspaces.diff(request.repo, request.base, request.at)
-        section = Section(title="The change so far, as a diff against the base", body=diff)
-        return request.model_copy(update={"sections": (*request.sections, section)})
+        """A session that starts from a change is shown it, measured against the base; and every
+        other change that it was to be shown."""
+        repo = request.repo
+        sections = list(request.sections)
+        if request.at != request.base:
+            diff = await self._workspaces.diff(repo, request.base, request.at)
+            title = "The change so far, as a diff against the base"
+            sections.append(Section(title=title, body=diff))
+        for one in request.diffs:
+            diff = await self._workspaces.diff(repo, one.before, one.after)
+            sections.append(Section(title=one.title, body=diff))
+        return request.model_copy(update={"sections": tuple(sections)})
 
     async def _workspace_rules(self, request: SessionRequest) -> dict[str, str]:
         """Instruction files of the base: a branch under work cannot change its own rules."""

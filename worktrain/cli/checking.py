@@ -10,6 +10,9 @@ from worktrain.cli import screen
 from worktrain.cli.exits import Exit
 from worktrain.settings import load
 
+OWN_KEY = "keys/proof-ed25519.pub"
+"""Below a home: what signs its proofs, and may be shown to anybody."""
+
 
 @click.command()
 @click.argument("commit")
@@ -19,13 +22,20 @@ from worktrain.settings import load
     default=".",
     help="Any path inside the repository.",
 )
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Public key that must have signed it; else this machine's own, if it has one.",
+)
 @screen.json_option
-def verify(commit: str, repo: Path, as_json: bool) -> Exit:
+def verify(commit: str, repo: Path, key: Path | None, as_json: bool) -> Exit:
     """Check the proof that is attached to COMMIT, link by link. Needs no server."""
     from worktrain import access
     from worktrain.coordinators.prove import Link, links
 
-    found = asyncio.run(access.attested(load(os.environ), str(repo.absolute()), commit))
+    settings = load(os.environ)
+    expected = _expected(key, settings.home / OWN_KEY)
+    found = asyncio.run(access.attested(settings, str(repo.absolute()), commit))
     if found.note is None:
         missing = (
             f"commit {found.at.commit[:12]} has no note in refs/notes/worktrain, neither here nor "
@@ -33,7 +43,7 @@ def verify(commit: str, repo: Path, as_json: bool) -> Exit:
         )
         checked: tuple[Link, ...] = (Link(holds="the commit has a proof", broken=(missing,)),)
     else:
-        checked = links(found.note, found.at, found.stored)
+        checked = links(found.note, found.at, found.stored, expected, access.genuine)
     told = [(not link.broken, said) for link in checked for said in link.broken or (link.holds,)]
     broken = [said for ok, said in told if not ok]
     if as_json:
@@ -54,6 +64,25 @@ def verify(commit: str, repo: Path, as_json: bool) -> Exit:
         screen.say(f"  note   {found.store_said}")
     screen.say("the proof does not hold" if broken else "the proof holds")
     return Exit.FAILED if broken else Exit.DONE
+
+
+def _expected(named: Path | None, own: Path) -> str | None:
+    """The key that must have signed, in base64; None when nobody here knows it."""
+    from worktrain import access
+
+    path = named or own
+    if named is None and not own.is_file():
+        return None
+    try:
+        key = path.read_text(encoding="ascii").strip()
+        if access.is_public_key(key):
+            return key
+    except (OSError, ValueError):
+        pass
+    raise click.UsageError(
+        f"{path} is not a public key of WorkTrain's: one line of base64 is wanted, as in the file "
+        f"{OWN_KEY} in the home of the machine that merged."
+    )
 
 
 @click.command()

@@ -20,7 +20,10 @@ BY_ENDING: Mapping[PipelineEnding, Exit] = {
     PipelineEnding.COMPLETED: Exit.DONE,
     PipelineEnding.NO_CHANGE: Exit.FAILED,
     PipelineEnding.REJECTED: Exit.FAILED,
+    PipelineEnding.UNANSWERED: Exit.ESCALATED,
     PipelineEnding.ESCALATED: Exit.ESCALATED,
+    PipelineEnding.OUT_OF_BUDGET: Exit.ESCALATED,
+    PipelineEnding.REVERT_OPENED: Exit.ESCALATED,
     PipelineEnding.FAILED: Exit.FAILED,
     PipelineEnding.KILLED: Exit.FAILED,
 }

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from worktrain import access, embedded
-from worktrain.cli import picture, screen, tracing
+from worktrain.cli import account, picture, screen, tracing
 from worktrain.cli.exits import Exit
 from worktrain.cli.standing import Standing, exit_of, facts, listed, spent, word
 from worktrain.client import Client, SessionTrace
@@ -167,13 +167,17 @@ async def _show(settings: Settings, part: str, as_json: bool) -> Exit:
         screen.say(f"{row.kind} in {row.repo}, began {screen.clock(row.started_s)}")
     for closed in sessions:
         _session(closed)
+    if isinstance(standing, PipelineResult):
+        account.given(standing)
+    elif isinstance(standing, PipelineView) and standing.route is not None:
+        account.route(standing.route)
     if note:
-        _proof(note)
+        told = isinstance(standing, PipelineResult) and bool(standing.decisions)
+        _proof(note, decisions=not told)
     screen.say()
     if isinstance(standing, PipelineResult):
         picture.ended(standing, row.repo if row else None)
-        if standing.phases:
-            picture.go_on_from(standing.phases[-1].session)
+        picture.go_on_from(standing.phases)
     elif isinstance(standing, PipelineView):
         picture.running(standing, access.page_of(settings, os.environ, name))
     else:
@@ -223,7 +227,7 @@ def _field(key: str, value: Any) -> None:
         screen.say(f"  - {text}")
 
 
-def _proof(note: str) -> None:
+def _proof(note: str, *, decisions: bool) -> None:
     proof = Proof.model_validate(json.loads(note)["proof"])
     screen.say(f"\n== proof {digest(note)}")
     for pair in proof.verification.checks:
@@ -231,7 +235,7 @@ def _proof(note: str) -> None:
             f"  check {pair.name}: base {pair.base.ending}, candidate {pair.candidate.ending} "
             f"in {pair.candidate.seconds:.1f} s ({pair.candidate.command})"
         )
-    for decision in proof.decisions:
+    for decision in proof.decisions if decisions else ():
         why = f": {decision.reason}" if decision.reason else ""
         screen.say(f"  {decision.by} {decision.answer} {decision.gate}{why}")
     for notice in proof.notices:

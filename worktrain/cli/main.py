@@ -11,6 +11,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run:run", "Lead a task to a merged, proven change."),
+    "explain": ("explain:explain", "Say how a task would be led, and why; starts nothing."),
     "status": ("looking:status", "List pipelines, or show how one stands."),
     "show": ("looking:show", "Show what a pipeline did: phases, notes, findings, checks, proof."),
     "logs": ("looking:logs", "Print what the agents of a pipeline said and did."),
@@ -24,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("deciding:pause", "Make a pipeline stand still before its next call."),
     "resume": ("deciding:resume", "Go on after a pause, or after a cause was mended."),
     "kill": ("deciding:kill", "End pipelines; their work is saved first."),
+    "suspensions": ("suspensions:suspensions", "List where merging by itself is suspended."),
+    "lift": ("suspensions:lift", "Let merges go on where they were suspended."),
     "verify": ("checking:verify", "Check the proof on a merged commit."),
     "doctor": ("checking:doctor", "Look at everything a task needs and say what is missing."),
     "init": ("init:init", "Write a first .worktrain/config.yml."),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from worktrain.cli import screen
 from worktrain.cli.standing import Standing, Waiting, spent, waiting, word
-from worktrain.contracts.pipeline import PipelineResult, PipelineView
+from worktrain.contracts.pipeline import PipelineResult, PipelineView, Told
 from worktrain.contracts.proof import PhaseRecord
+from worktrain.contracts.route import Phase
 from worktrain.contracts.session import SessionView
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ STANDS = {
     "paused": "is paused",
 }
 CHECKPOINTS_MAX = 10
+TOLD_MAX = 500
 PHASE_COLUMNS = ("phase", "ending", "turns", "tokens", "cost", "model")
 
 
@@ -58,7 +60,11 @@ def doing(view: PipelineView) -> str:
 
 def ended(result: PipelineResult, repo: str | None) -> None:
     """Print how it ended, what it cost and how to check it."""
-    screen.say(f"{result.id} ended {result.ending}: {result.why}")
+    why = result.why.splitlines() or [""]
+    # A note to a person has a line for each thing that it says.
+    screen.say(f"{result.id} ended {result.ending}:{'' if why[1:] else f' {why[0]}'}")
+    for row in why if why[1:] else ():
+        screen.say(f"  {row}")
     if result.phases:
         screen.console().print(phases(result.phases))
     screen.say(f"{screen.usd(result.cost_usd)}, {screen.count(result.tokens)} tokens")
@@ -79,6 +85,10 @@ def running(view: PipelineView, page: str | None) -> None:
     wait = waiting(view)
     if wait is None:
         screen.say(doing(view))
+    if view.sessions[1:]:
+        screen.say("\n  ".join(("sessions at work side by side:", *view.sessions)))
+    for one in view.told:
+        screen.say(told(one))
     if view.running is not None:
         _at_work(view, view.running)
     cost_usd, tokens = spent(view)
@@ -103,8 +113,18 @@ def _at_work(view: PipelineView, session: SessionView) -> None:
         screen.say(f"  {screen.line(point)}")
 
 
-def go_on_from(session: str) -> None:
-    """Print the commands that begin another session from one that has ended."""
+def told(one: Told) -> str:
+    """One line: what an operator should know, and in which phase it was said."""
+    return screen.line(f"told in {one.at}: {one.said}", TOLD_MAX)
+
+
+def go_on_from(records: tuple[PhaseRecord, ...]) -> None:
+    """Print the commands that begin another session from the last that did the work."""
+    session = next(
+        (one.session for one in reversed(records) if one.phase != Phase.RETROSPECTIVE), None
+    )
+    if session is None:
+        return
     screen.say("go on from its last session, or from another one above:")
     screen.say(f"  worktrain fork {session} STEP --reason WHY")
     screen.say(f"  worktrain continue {session} TEXT")
@@ -199,6 +219,7 @@ class Lines(_Undrawn):
 
     def __init__(self) -> None:
         self._records = 0
+        self._told = 0
         self._doing = ""
 
     def seen(self, standing: Standing) -> None:
@@ -207,19 +228,21 @@ class Lines(_Undrawn):
 
     def changes(self, standing: Standing) -> list[str]:
         """What is different from the last look."""
-        told: list[str] = []
+        news: list[str] = []
         if standing is None:
             return self._now("waiting for a worker to answer")
         records = standing.records if isinstance(standing, PipelineView) else standing.phases
         for record in records[self._records :]:
-            told.append(
+            news.append(
                 f"{record.phase} {record.ending}: {record.turns} turns, "
                 f"{screen.usd(record.cost_microdollars / 1e6)}"
             )
         self._records = max(self._records, len(records))
+        news += [told(one) for one in standing.told[self._told :]]
+        self._told = max(self._told, len(standing.told))
         if isinstance(standing, PipelineView) and not waiting(standing):
-            told += self._now(doing(standing))
-        return told
+            news += self._now(doing(standing))
+        return news
 
     def _now(self, text: str) -> list[str]:
         before, self._doing = self._doing, text

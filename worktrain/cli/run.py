@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import click
@@ -15,35 +15,62 @@ from worktrain.cli.exits import Exit
 from worktrain.cli.standing import Standing, exit_of, facts, waiting
 from worktrain.cli.watch import follow
 from worktrain.client import Begun, Client
-from worktrain.contracts.pipeline import PipelineKind, PipelineResult
+from worktrain.contracts.pipeline import PipelineResult
+from worktrain.contracts.route import PipelineKind
 from worktrain.contracts.task import Task
-from worktrain.coordinators.feature import FIRST
+from worktrain.coordinators.intent import (
+    LABEL_CHARACTERS_MAX,
+    LABELS_MAX,
+    TASK_BYTES_MAX,
+    task_from,
+)
 from worktrain.settings import Settings, load
 
-BODY_BYTES_MAX = 200_000
-"""A task travels in workflow histories."""
+REASON_CHARACTERS_MAX = 500
+BRANCH_CHARACTERS_MAX = 200
+KINDS = tuple(kind for kind in PipelineKind if kind is not PipelineKind.SPEC)
 
 Start = Callable[[Client], Awaitable[Begun]]
 
 
+def about_the_task(command: Callable[..., Exit]) -> Callable[..., Exit]:
+    """The argument and options that say what is wanted, of every command that takes a task."""
+    for add in (
+        click.option(
+            "--label", "labels", multiple=True, metavar="LABEL", help="A label; may be repeated."
+        ),
+        click.option(
+            "--pipeline",
+            type=click.Choice([kind.value for kind in KINDS]),
+            default=PipelineKind.AUTO.value,
+            show_default=True,
+            help="The pipeline, instead of what labels and classification choose.",
+        ),
+        click.option(
+            "--issue",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File with the task: title in its first line, the rest below.",
+        ),
+        click.option(
+            "--repo",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            default=".",
+            help="Any path inside the repository to work on.",
+        ),
+        click.argument("task", required=False),
+    ):
+        command = add(command)
+    return command
+
+
 @click.command()
-@click.argument("task", required=False)
+@about_the_task
+@click.option("--branch", metavar="NAME", help="The branch that a review looks at.")
 @click.option(
-    "--repo",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=".",
-    help="Any path inside the repository to work on.",
-)
-@click.option(
-    "--issue",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the task: title in its first line, the rest below.",
-)
-@click.option(
-    "--pipeline",
-    type=click.Choice([kind.value for kind in FIRST]),
-    default=PipelineKind.FEATURE.value,
-    show_default=True,
+    "--override-reason",
+    "reason",
+    metavar="TEXT",
+    help="Why --pipeline is chosen by hand; it will stand in the proof.",
 )
 @click.option("--model", metavar="NAME", help="Model for all sessions, instead of the tiers'.")
 @click.option("--detach", is_flag=True, help="Start it and return at once.")
@@ -54,6 +81,9 @@ def run(
     repo: Path,
     issue: Path | None,
     pipeline: str,
+    labels: tuple[str, ...],
+    branch: str | None,
+    reason: str | None,
     model: str | None,
     detach: bool,
     allow_dirty: bool,
@@ -64,13 +94,14 @@ def run(
     TASK is a title, and below its first line a description. The work goes on without this
     command: Ctrl-C only stops watching.
     """
-    wanted = task_of(task, issue)
-    kind = PipelineKind(pipeline)
+    kind = kind_of(PipelineKind(pipeline), branch)
+    wanted = task_of(task, issue, labels, branch)
+    why = _reason(reason, kind)
     settings = load(os.environ)
     root = asyncio.run(intake.accept(settings, os.environ, repo, allow_dirty))
 
     async def start(client: Client) -> Begun:
-        return await client.start(root, wanted, kind, model)
+        return await client.start(root, wanted, kind, model, override_reason=why)
 
     return begin(settings, start, wanted.title, root, detach, as_json)
 
@@ -90,44 +121,109 @@ def begin(
     return _watch(settings, begun, root, title, page, as_json)
 
 
-def task_of(task: str | None, issue: Path | None) -> Task:
-    """The task that was typed, or stands in a file. Raises `click.UsageError`."""
+def kind_of(kind: PipelineKind, branch: str | None) -> PipelineKind:
+    """The pipeline that is asked for: whoever names a branch asks for its review.
+
+    Raises `click.UsageError`.
+    """
+    if branch is None and kind is PipelineKind.REVIEW:
+        raise click.UsageError("There is nothing to review: name the branch with --branch.")
+    if branch is not None and kind not in (PipelineKind.AUTO, PipelineKind.REVIEW):
+        raise click.UsageError(
+            f"--branch names what a review looks at, and {kind.value!r} is none: leave --branch "
+            "out, or say --pipeline review."
+        )
+    return kind if branch is None else PipelineKind.REVIEW
+
+
+def task_of(
+    task: str | None,
+    issue: Path | None,
+    labels: Sequence[str] = (),
+    branch: str | None = None,
+) -> Task:
+    """The task that was typed, stands in a file, or is the review of a branch.
+
+    Raises `click.UsageError`.
+    """
     typed = _text((task or "").strip(), "TASK")
-    if issue is None:
-        if not typed:
-            raise click.UsageError(
-                "There is no task: say in words what is wanted, `worktrain run 'Fix the login'`, "
-                "or name a file with --issue."
-            )
-        title, _, body = typed.partition("\n")
-        return _task("typed", title, body)
+    source = "typed" if branch is None else f"branch:{_branch(branch)}"
+    if issue is not None:
+        if branch is None:
+            source = f"issue:{_text(issue.name, 'The name of the issue')}"
+        place = _text(str(issue.absolute()), "The path of the issue")
+        try:
+            return _labelled(task_from(_written(issue), source, place, typed), labels)
+        except ValueError as error:
+            raise click.UsageError(f"The issue {issue} is no task. {error}") from error
+    if branch is not None and not typed:
+        typed = f"Review {_branch(branch)}"
+    title, _, body = typed.partition("\n")
+    if not title:
+        raise click.UsageError(
+            "There is no task: say in words what is wanted, `worktrain run 'Fix the login'`, "
+            "or name a file with --issue."
+        )
+    if len(typed.encode()) > TASK_BYTES_MAX:
+        raise click.UsageError(
+            f"The task is longer than {TASK_BYTES_MAX:,} bytes; put what is long into a file of "
+            "the repository and name it in the task."
+        )
+    return _labelled(Task(source=source, title=title.strip(), body=body.strip()), labels)
+
+
+def _written(issue: Path) -> str:
     try:
         with issue.open("rb") as file:
-            written = file.read(BODY_BYTES_MAX + 1).decode("utf-8-sig").strip()
+            # A front matter and white space come on top of a task.
+            written = file.read(2 * TASK_BYTES_MAX + 1)
+        if len(written) > 2 * TASK_BYTES_MAX:
+            raise click.UsageError(
+                f"The issue {issue} is longer than {TASK_BYTES_MAX:,} bytes; put what is long "
+                "into a file of the repository and name it in the issue."
+            )
+        return written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"The issue {issue} is not UTF-8 text.") from error
     except OSError as error:
         raise click.UsageError(f"The issue {issue} cannot be read: {error.strerror}.") from error
-    source = f"issue:{_text(issue.name, 'The name of the issue')}"
-    if typed:
-        title, _, more = typed.partition("\n")
-        return _task(source, title, f"{more.strip()}\n\n{written}")
-    title, _, body = written.partition("\n")
-    title = title.strip().lstrip("#").strip()
-    if not title:
-        raise click.UsageError(
-            f"There is no task: the first line of {issue} has no title. Write one, or give TASK."
-        )
-    return _task(source, title, body)
 
 
-def _task(source: str, title: str, body: str) -> Task:
-    if len(f"{title}{body}".encode()) > BODY_BYTES_MAX:
+def _labelled(task: Task, labels: Sequence[str]) -> Task:
+    """The task with further labels, each once and on one line."""
+    lines = (" ".join(_text(label, "A label").split()) for label in labels)
+    named = tuple(dict.fromkeys((*task.labels, *lines)))
+    if len(named) > LABELS_MAX or any(not 0 < len(name) <= LABEL_CHARACTERS_MAX for name in named):
         raise click.UsageError(
-            f"The task is longer than {BODY_BYTES_MAX:,} bytes; put what is long into a file of "
-            "the repository and name it in the task."
+            f"A task has at most {LABELS_MAX} labels of 1 to {LABEL_CHARACTERS_MAX} characters."
         )
-    return Task(source=source, title=title.strip(), body=body.strip())
+    return task.model_copy(update={"labels": named})
+
+
+def _branch(name: str) -> str:
+    text = _text(name.strip(), "--branch")
+    plain = text.isprintable() and not any(c.isspace() for c in text)
+    if not text or len(text) > BRANCH_CHARACTERS_MAX or text.startswith("-") or not plain:
+        raise click.UsageError(
+            f"--branch {name!r} is no name of a branch; `git branch --all` lists them."
+        )
+    return text
+
+
+def _reason(reason: str | None, kind: PipelineKind) -> str:
+    """Why somebody overrules what labels and classification would choose; empty for nobody."""
+    if reason is None:
+        return ""
+    text = " ".join(_text(reason, "--override-reason").split())
+    if not text or len(text) > REASON_CHARACTERS_MAX:
+        raise click.UsageError(
+            f"--override-reason needs a sentence of 1 to {REASON_CHARACTERS_MAX} characters."
+        )
+    if kind is PipelineKind.AUTO:
+        raise click.UsageError(
+            "--override-reason says why a pipeline is chosen by hand: name it with --pipeline."
+        )
+    return text
 
 
 def _text(text: str, what: str) -> str:

@@ -12,6 +12,13 @@ Standing = PipelineView | PipelineResult | None
 """As `Client.view` answers: running, ended, or nobody can say."""
 
 
+ACCOUNT = frozenset(
+    {"route", "decisions", "told", "passes", "verdict", "ledger", "matrix", "reverted", "facts"}
+    | {"lessons", "root_cause"}
+)
+"""What an ending accounts for, by the fields of `PipelineResult`."""
+
+
 @dataclass(frozen=True)
 class Waiting:
     """What only a person can do, and the commands that do it."""
@@ -30,7 +37,10 @@ def waiting(view: PipelineView) -> Waiting | None:
             "gate",
             view.gate.id,
             view.gate.text,
-            (f"worktrain approve {answer}", f"worktrain reject {answer} --reason WHY"),
+            (
+                f"worktrain approve {answer}{' --reason WHY' if view.gate.reason_wanted else ''}",
+                f"worktrain reject {answer} --reason WHY",
+            ),
         )
     running = view.running
     question = view.question or (running.question if running else None)
@@ -100,17 +110,32 @@ def facts(name: str, standing: Standing) -> dict[str, Any]:
         "tokens": tokens,
         "phases": [],
         "waiting": None,
+        "route": None,
+        "decisions": [],
+        "told": [],
+        "passes": 0,
+        "verdict": None,
+        "ledger": None,
+        "matrix": None,
+        "reverted": None,
+        "facts": {},
+        "lessons": [],
+        "root_cause": "",
     }
     if isinstance(standing, PipelineResult):
         told |= standing.model_dump(
             mode="json", include={"ending", "why", "merged_commit", "tree", "branch", "proof"}
         )
         told["phases"] = [phase(record) for record in standing.phases]
+        told |= standing.model_dump(mode="json", include=set(ACCOUNT))
     elif isinstance(standing, PipelineView):
         wait = waiting(standing)
         told["phases"] = [phase(record) for record in standing.records]
         told["phase"], told["session"] = standing.phase, standing.session
         told["running"] = standing.running.model_dump(mode="json") if standing.running else None
+        told |= standing.model_dump(
+            mode="json", include={"route", "told", "passes", "sessions", "parked"}
+        )
         told["waiting"] = wait and {
             "kind": wait.kind,
             "id": wait.id,

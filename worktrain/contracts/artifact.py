@@ -83,6 +83,20 @@ class AcceptanceCriterion(Authored):
     statement: Line
 
 
+class SlicePlan(Authored):
+    """A part of the work that can be built and shown by itself."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^S[1-9][0-9]?$")]
+    title: Line
+    goal: Text
+    files: tuple[Line, ...] = Field(min_length=1, max_length=40)
+    """Paths or globs of the files that it will change."""
+    check: Line
+    """What shows that it is done."""
+    dependsOn: tuple[str, ...] = Field(default=(), max_length=11)
+    criteria: tuple[str, ...] = Field(default=(), max_length=20)
+
+
 class ShapingHandoff(Authored):
     """What is to be built, how much, what not, and what must be true at the end."""
 
@@ -96,11 +110,49 @@ class ShapingHandoff(Authored):
     outOfScope: tuple[Line, ...] = Field(default=(), max_length=6)
     validationChecklist: tuple[Line, ...] = Field(default=(), max_length=10)
     acceptanceCriteria: tuple[AcceptanceCriterion, ...] = Field(min_length=1, max_length=20)
+    filesInScope: tuple[Line, ...] = Field(default=(), max_length=40, exclude_if=absent)
+    """Paths or globs of the files that the work is expected to change."""
+    slices: tuple[SlicePlan, ...] = Field(default=(), max_length=12, exclude_if=absent)
+    """The work in parts that can be built and shown each by itself; empty for one part."""
+
+    @model_validator(mode="after")
+    def _slices_fit_together(self) -> "ShapingHandoff":
+        known = [one.id for one in self.slices]
+        if len(set(known)) < len(known):
+            raise _broken("two slices have the same id", fix="Number them S1, S2, ...")
+        criteria = {one.id for one in self.acceptanceCriteria}
+        for one in self.slices:
+            # Only earlier ones: so there is no circle.
+            earlier = known[: known.index(one.id)]
+            if missing := [name for name in one.dependsOn if name not in earlier]:
+                raise _broken(
+                    f"{one.id} depends on {', '.join(missing)}, which does not come before it",
+                    fix="Put a slice behind those that it depends on.",
+                )
+            if missing := [name for name in one.criteria if name not in criteria]:
+                raise _broken(
+                    f"{one.id} names {', '.join(missing)}, which is no acceptance criterion",
+                    fix="Name only ids that stand in acceptanceCriteria.",
+                )
+        return self
 
 
 class CriterionEvidence(Authored):
     criterion: Annotated[str, StringConstraints(pattern=r"^AC[1-9][0-9]?$")]
     evidence: Line
+    code: tuple[Line, ...] = Field(default=(), max_length=10, exclude_if=absent)
+    """Files that meet it, as paths in the repository."""
+    tests: tuple[Line, ...] = Field(default=(), max_length=10, exclude_if=absent)
+    """Tests that show it, by the name that a test report gives them."""
+
+
+class Disposition(Authored):
+    """What became of one finding that a fixer was given."""
+
+    finding: Annotated[str, StringConstraints(pattern=r"^F[1-9][0-9]{0,2}$")]
+    outcome: Literal["fixed_now", "already_fixed", "invalid", "deferred", "cannot_reproduce"]
+    evidence: Line
+    """Where, or the proof, or the reason."""
 
 
 class CorrectedAssumption(Authored):
@@ -122,6 +174,8 @@ class CodingHandoff(Authored):
     testsAdded: tuple[Line, ...] = Field(default=(), max_length=10)
     filesChanged: tuple[Line, ...] = Field(default=(), max_length=20)
     criteria: tuple[CriterionEvidence, ...] = Field(default=(), max_length=20)
+    dispositions: tuple[Disposition, ...] = Field(default=(), max_length=40, exclude_if=absent)
+    """What became of each finding that was to be settled."""
     correctedAssumptions: tuple[CorrectedAssumption, ...] = Field(default=(), max_length=6)
 
 
@@ -139,6 +193,19 @@ class Finding(Authored):
     endLine: int | None = Field(default=None, ge=1)
     causalLink: str | None = Field(default=None, max_length=1000)
     remediation: str | None = Field(default=None, max_length=1000)
+    known: Annotated[str, StringConstraints(pattern=r"^F[1-9][0-9]{0,2}$")] | None = Field(
+        default=None,
+        exclude_if=absent,
+        description="The id of the finding in the ledger that this is, if it is one.",
+    )
+
+
+class CriterionJudgement(Authored):
+    """Whether one acceptance criterion is met, as a reviewer sees it."""
+
+    criterion: Annotated[str, StringConstraints(pattern=r"^AC[1-9][0-9]?$")]
+    met: Literal["yes", "no", "unsure"]
+    evidence: Line
 
 
 class ReviewVerdict(Authored):
@@ -149,6 +216,10 @@ class ReviewVerdict(Authored):
     confidence: Confidence
     findings: tuple[Finding, ...] = Field(default=(), max_length=30)
     summary: Text
+    criteria: tuple[CriterionJudgement, ...] = Field(default=(), max_length=20, exclude_if=absent)
+    """Each acceptance criterion that there is."""
+    acceptedFiles: tuple[Line, ...] = Field(default=(), max_length=40, exclude_if=absent)
+    """Changed files outside of the declared scope that belong to the change after all."""
     reviewer: Line | None = Field(
         default=None, exclude_if=absent, description="Leave it out: WorkTrain fills it in."
     )
@@ -310,6 +381,13 @@ class Classification(Authored):
     recommendedPipeline: tuple[Line, ...] = Field(min_length=1, max_length=12)
     """Phases, in order."""
     rationale: Text
+    maturity: Literal["idea", "shaped", "specified"] = "idea"
+    """How much is decided: nothing, the bounds, or the acceptance criteria too."""
+    interpretation: Remark = ""
+    """What the task is taken to ask for, in a sentence that could be wrong."""
+    interpretationConfidence: Confidence = Confidence.LOW
+    openQuestions: tuple[Line, ...] = Field(default=(), max_length=5)
+    """What its author would have to be asked, for the interpretation to be sure."""
 
 
 class Hypothesis(Authored):
@@ -433,6 +511,17 @@ class Digest(Authored):
     learned: tuple[Line, ...] = Field(default=(), max_length=20)
 
 
+class Retrospective(Authored):
+    """What a finished pipeline teaches the next one."""
+
+    kind: Literal["wr.retrospective"] = "wr.retrospective"
+    summary: Text
+    lessons: tuple[Line, ...] = Field(default=(), max_length=5)
+    """Each for whoever works in this repository next: a fact, and what to do about it."""
+    rootCause: Remark = ""
+    """Why coding missed what review found, if review found something."""
+
+
 class SpecDraft(Authored):
     """A spec that was written, and whether `worktrain spec check` passed it."""
 
@@ -482,6 +571,7 @@ OurArtifact = Annotated[
     | Design
     | Triage
     | Digest
+    | Retrospective
     | SpecDraft,
     Field(discriminator="kind"),
 ]

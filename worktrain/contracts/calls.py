@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from worktrain.contracts import delivery, pipeline, proof, session, turn, workspace
+from worktrain.contracts import (
+    delivery,
+    examination,
+    pipeline,
+    proof,
+    record,
+    session,
+    turn,
+    workspace,
+)
 from worktrain.contracts.base import Value
 
 Request = TypeVar("Request", bound=Value)
@@ -12,6 +21,12 @@ Reply = TypeVar("Reply")
 
 class Nothing(Value):
     """An answer that carries no more than that it was done."""
+
+
+class HolderEnded(Value):
+    """Whether a workflow that holds something has ended without giving it back."""
+
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,30 @@ SNAPSHOT = Call[delivery.SnapshotRequest, workspace.CommitRef](
 )
 COMMIT_WORK = Call[delivery.CommitRequest, delivery.CommitReply](
     "commit_work", delivery.CommitRequest, delivery.CommitReply
+)
+LOOK_AROUND = Call[delivery.LookRequest, delivery.Surroundings](
+    "look_around", delivery.LookRequest, delivery.Surroundings
+)
+EXAMINE = Call[examination.ExamineRequest, examination.Examination](
+    "examine", examination.ExamineRequest, examination.Examination
+)
+SHOW_CHANGE = Call[delivery.ShowChangeRequest, delivery.ShownChange](
+    "show_change", delivery.ShowChangeRequest, delivery.ShownChange
+)
+RECORD_DECISION = Call[record.Decided, Nothing]("record_decision", record.Decided, Nothing)
+ENTER_LANE = Call[delivery.LaneRequest, Nothing]("enter_lane", delivery.LaneRequest, Nothing)
+LANE_HOLDER_ENDED = Call[delivery.LaneRequest, HolderEnded](
+    "lane_holder_ended", delivery.LaneRequest, HolderEnded
+)
+SEAL_PROOF = Call[delivery.SealRequest, proof.SealedProof](
+    "seal_proof", delivery.SealRequest, proof.SealedProof
+)
+OPEN_REVERT = Call[delivery.RevertRequest, delivery.Reverted](
+    "open_revert", delivery.RevertRequest, delivery.Reverted
+)
+SUSPEND = Call[delivery.Suspension, Nothing]("suspend", delivery.Suspension, Nothing)
+POST_REVIEW = Call[delivery.ReviewPost, delivery.Posted](
+    "post_review", delivery.ReviewPost, delivery.Posted
 )
 VERIFY = Call[proof.VerifyRequest, proof.Verification](
     "verify", proof.VerifyRequest, proof.Verification

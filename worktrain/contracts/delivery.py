@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from worktrain.contracts.base import Value
+from worktrain.contracts.base import Value, absent
 from worktrain.contracts.proof import Proof
+from worktrain.contracts.task import Task
 from worktrain.contracts.workspace import Base, CommitRef, Worktree
 
 
@@ -24,6 +25,9 @@ class CommitRequest(Value):
     subject: str
     body: str = ""
     trailers: tuple[tuple[str, str], ...] = ()
+    known: str | None = Field(default=None, exclude_if=absent)
+    """The commit that WorkTrain left the branch at. Where it has gone on from there by other
+    hands nothing is committed. None asks nothing."""
 
 
 class Committed(Value):
@@ -32,18 +36,30 @@ class Committed(Value):
     files: tuple[str, ...]
 
 
+class Foreign(Value):
+    """The branch holds commits that WorkTrain did not make: somebody works on it."""
+
+    kind: Literal["foreign"] = "foreign"
+    head: CommitRef
+    by: tuple[str, ...]
+    """Their authors, as `Name <mail>`."""
+
+
 class NothingChanged(Value):
     """The worktree holds exactly what it started from."""
 
     kind: Literal["nothing_changed"] = "nothing_changed"
 
 
-CommitReply = Annotated[Committed | NothingChanged, Field(discriminator="kind")]
+CommitReply = Annotated[Committed | NothingChanged | Foreign, Field(discriminator="kind")]
 
 
 class RebaseRequest(Value):
     worktree: Worktree
     onto: CommitRef
+    branch: str = Field(default="", exclude_if=absent)
+    """A branch of WorkTrain's own that is then moved forward to the result as well: the work
+    branch, for a slice."""
 
 
 class Rebased(Value):
@@ -94,6 +110,104 @@ class ProofReply(Value):
     """sha256 of the canonical JSON."""
     note: str
     """The ref that the note was written to, and where it was pushed."""
+
+
+class LookRequest(Value):
+    """What may have changed outside while the work went on."""
+
+    pipeline: str
+    repo: str
+    base: Base
+    branch: str | None = None
+    """The work branch."""
+    known: str | None = None
+    """The commit that WorkTrain left it at; None when it has made none yet."""
+    task: Task
+
+
+class Surroundings(Value):
+    base: CommitRef
+    """The head of the base branch now."""
+    foreign: Foreign | None = None
+    """Commits on the work branch, here or on the remote, that WorkTrain did not make."""
+    task: Task | None = None
+    """The task as its source has it now, if its text was edited."""
+    suspended: tuple[str, ...] = ()
+    """Paths below which nothing is merged without a person until somebody lifts it."""
+
+
+class ShowChangeRequest(Value):
+    """Put the diff between two commits into the store, for a session to be told."""
+
+    repo: str
+    before: str
+    after: str
+
+
+class ShownChange(Value):
+    digest: str
+
+
+class SealRequest(Value):
+    """Build the proof again from what was stored on the way, compare, sign and store it."""
+
+    proof: Proof
+
+
+class LaneRequest(Value):
+    """Ask for a turn at merging into a base branch."""
+
+    lane: str
+    """Id of the lane's workflow: `lane/<workspace>/<branch>`."""
+    pipeline: str
+
+
+class RevertRequest(Value):
+    """Put what `before` was in place of what `merged` made of it, on a branch of its own."""
+
+    pipeline: str
+    repo: str
+    base: Base
+    """`at` is the head of the base branch that is red."""
+    before: CommitRef
+    merged: CommitRef
+    branch: str
+    why: str
+
+
+class Reverted(Value):
+    kind: Literal["reverted"] = "reverted"
+    branch: str
+    at: CommitRef
+    where: str
+    """Where a person finds it, in words."""
+
+
+class Suspension(Value):
+    """Nothing below these paths is merged without a person until somebody lifts it."""
+
+    id: str
+    repo: str
+    paths: tuple[str, ...]
+    why: str
+    since_s: float = 0.0
+    lifted_by: str = ""
+    lifted_why: str = ""
+
+
+class ReviewPost(Value):
+    """A review to be handed to the forge."""
+
+    pipeline: str
+    repo: str
+    base: Base
+    at: CommitRef
+    text: str
+
+
+class Posted(Value):
+    kind: Literal["posted"] = "posted"
+    where: str
 
 
 class CloseWorktreeRequest(Value):

@@ -23,6 +23,8 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     INVALID = "invalid"
     CONFLICT = "conflict"
+    UNAFFORDABLE = "unaffordable"
+    """The budget does not pay for the next call."""
     INTERNAL = "internal"
 
 
@@ -53,6 +55,7 @@ TREATMENT: dict[FailureKind, Treatment] = {
     FailureKind.REFUSED: Treatment.END,
     FailureKind.INVALID: Treatment.END,
     FailureKind.CONFLICT: Treatment.END,
+    FailureKind.UNAFFORDABLE: Treatment.END,
     FailureKind.INTERNAL: Treatment.HOLD,
 }
 

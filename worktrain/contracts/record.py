@@ -3,6 +3,7 @@
 from typing import Literal
 
 from worktrain.contracts.base import Value
+from worktrain.contracts.proof import Decision
 from worktrain.contracts.turn import Usage
 
 
@@ -32,3 +33,29 @@ class EffectRow(Value):
     key: str
     intent: str
     receipt: str | None = None
+
+
+class Decided(Value):
+    """What a person decided, kept where the proof can find it."""
+
+    pipeline: str
+    key: str
+    decision: Decision
+
+
+class Seen(Value):
+    """Something that an activity found out for a pipeline, kept for the proof to be built from.
+
+    `body` is the JSON of a `Verification`, an `Examination` or a `Decision`."""
+
+    key: str
+    kind: Literal["verification", "examination", "decision"]
+    body: str
+
+
+class Lesson(Value):
+    """What a pipeline taught those that come after it in the same repository."""
+
+    pipeline: str
+    at_s: float
+    said: str

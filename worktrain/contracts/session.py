@@ -43,6 +43,14 @@ class Section(Value):
     body: str
 
 
+class Diff(Value):
+    """A change between two commits, to be shown under a title."""
+
+    title: str
+    before: str
+    after: str
+
+
 class SessionRequest(Value):
     """Everything a session depends on."""
 
@@ -78,6 +86,11 @@ class SessionRequest(Value):
     """What another session was opened with, when this one goes on from it."""
     gates: GateRule = "evaluator"
     """Who answers the gates that a spec leaves to the coordinator."""
+    parks: bool = Field(default=False, exclude_if=absent)
+    """Whether it stays open after it has delivered, at no cost, until it is asked for more or let
+    go. It then reports to the workflow of its pipeline."""
+    diffs: tuple[Diff, ...] = Field(default=(), exclude_if=absent)
+    """Changes that it is shown beside its own."""
 
 
 class SessionOpened(Value):
@@ -179,6 +192,8 @@ class SessionState(Value):
     usage: Usage = Usage()
     cost_microdollars: int = 0
     model: str = ""
+    looks: int = Field(default=0, exclude_if=absent)
+    """Tool calls that were run."""
     talk: int = 0
     """Tokens of the conversation, as the newest model call counted them."""
     blocks: int = 0
@@ -301,6 +316,18 @@ class ContinueAsked(Value):
     kind: Literal["continue_asked"] = "continue_asked"
     text: str
     by: str
+    attached: str = Field(default="", exclude_if=absent)
+    """Content hash of a text that is told with it."""
+
+
+class GoOn(Value):
+    """What a parked session is asked for: look at another commit and deliver again."""
+
+    at: str
+    """Commit that its new worktree starts from."""
+    limits: Limits
+    """What it may have used in all, the first time included."""
+    event: ContinueAsked
 
 
 Event = Annotated[
@@ -417,6 +444,8 @@ class SessionStart(Value):
     command: Command | None = None
     steers: tuple[Steer, ...] = ()
     worked_s: float = 0.0
+    rounds: int = Field(default=0, exclude_if=absent)
+    """How often it has delivered and was parked."""
 
 
 class SessionView(Value):
@@ -441,3 +470,5 @@ class SessionView(Value):
     """`<id> <step's title>` of each point that it can be put back to, oldest first."""
     children: tuple[str, ...] = ()
     """Sessions that are at work for this one."""
+    parked: bool = False
+    """Whether it has delivered and waits, at no cost, to be asked for more."""

@@ -26,6 +26,8 @@ class GateAnswer(Value):
     by: str
     gate: str | None = None
     reason: str = ""
+    channel: str = "cli"
+    """Where it was said: cli, console, forge."""
 
 
 class Gate(Value):
@@ -33,6 +35,10 @@ class Gate(Value):
 
     id: str
     text: str
+    deadline_s: float | None = None
+    """Seconds until the work ends without an answer; None waits for ever. Never a yes."""
+    reason_wanted: bool = False
+    """Whether an approval has to say why: it waives something."""
 
 
 class Rewind(Value):

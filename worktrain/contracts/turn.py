@@ -275,6 +275,8 @@ class Continued(Value):
     step: str
     text: str
     by: str
+    attached: str = Field(default="", exclude_if=absent)
+    """Content hash of a text that is told with it: a diff."""
 
 
 class CallAnswered(Value):
@@ -328,6 +330,8 @@ class TurnRequest(Value):
     """The only tools that are offered; empty means all."""
     trace: tuple[Trace, ...] = Field(default=(), exclude_if=absent)
     """What was decided since the last turn, to be stored with this one."""
+    spend_microdollars_max: int | None = Field(default=None, exclude_if=lambda one: one is None)
+    """What the budget still pays for; the worst case of this call is reserved from it."""
 
 
 class ToolCall(Value):

@@ -25,6 +25,39 @@ class MergeRules(Authored):
     """Fix passes before a person is asked."""
 
 
+class Budget(Authored):
+    """What one pipeline may use, all its sessions together. Reaching one is a named ending."""
+
+    cost_usd_max: float = Field(default=50.0, gt=0)
+    tokens_max: int = Field(default=30_000_000, ge=1)
+    minutes_max: float = Field(default=480, gt=0, le=10_080)
+    """Waiting for people left out."""
+    sessions_max: int = Field(default=60, ge=1, le=500)
+    """The pipeline's own; those that a session has run for it count as part of it."""
+
+
+class ArchitectureRule(Authored):
+    """Something that no added line may hold. It is run as code, on every candidate."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,60}$")]
+    kind: Literal["import_boundary", "forbidden_call", "forbidden_text"]
+    paths: tuple[str, ...] = ("**",)
+    """Globs of the files that it holds for."""
+    forbids: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    """A module that may not be imported (with all below it), the name of what may not be called
+    (`os.system`), or a regular expression."""
+    why: Annotated[str, StringConstraints(max_length=300)] = ""
+
+
+class ReviewRules(Authored):
+    """What a review pipeline does with its verdict."""
+
+    post: bool = False
+    """Hand the review to the forge; otherwise it is a draft in the store."""
+    fix: bool = False
+    """Have minor findings settled on a branch of WorkTrain's own."""
+
+
 class Limits(Authored):
     """What one session may use. Reaching one is a named ending."""
 
@@ -75,6 +108,23 @@ class WorkspaceConfig(Authored):
     merge: MergeRules = MergeRules()
     models: ModelNames = ModelNames()
     limits: Limits = Limits()
+    budget: Budget = Budget()
+    intent: Literal["never", "unsure", "always"] = "unsure"
+    """When a person confirms what a task is taken to ask for."""
+    answer_hours: float = Field(default=72, gt=0, le=720)
+    """How long a question waits before the work ends without an answer; half as long where the
+    risk is high, a third where it is critical. Silence is never yes."""
+    labels: dict[str, Literal["feature", "implement", "quick", "review", "bugfix"]] = Field(
+        default_factory=dict
+    )
+    """Labels of tasks that choose the pipeline, beside those that WorkTrain knows."""
+    slices_at_once: int = Field(default=3, ge=1, le=8)
+    architectureRules: tuple[ArchitectureRule, ...] = Field(default=(), max_length=50)
+    review: ReviewRules = ReviewRules()
+    watch: bool = True
+    """Run the checks on the base branch after a merge, and open a revert if it turned red."""
+    retrospective: bool = True
+    """Have a light model look back at each pipeline."""
     soul: str = ""
     """The operator's own rules of behaviour for agents."""
     gates: Literal["evaluator", "coordinator", "operator"] = "evaluator"

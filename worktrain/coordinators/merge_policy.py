@@ -1,174 +1,172 @@
 """Whether a change may be merged: facts in, reasons out. Nothing absent counts as passed."""
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from worktrain.contracts.base import Value
 from worktrain.contracts.pipeline import PipelineState
-from worktrain.contracts.proof import CheckComparison, CheckEnding, Decision, Review, Verification
-
-NAMED_MAX = 10
-"""Test ids named in a sentence; the proof record has them all."""
+from worktrain.coordinators import ledger, scope
+from worktrain.coordinators.candidate import (
+    approved,
+    audit_of,
+    broken_rules,
+    criteria,
+    examination_of,
+    matrix,
+    outside,
+    put_off,
+    review_of,
+    verification_of,
+    waived,
+)
+from worktrain.coordinators.compare import judge
+from worktrain.coordinators.matrix import holes
 
 
 class Refusal(StrEnum):
     """Why a merge is refused."""
 
-    NOT_REVIEWED = "no verdict on this tree"
-    FINDINGS = "the verdict on this tree is not clean and nobody accepted its findings"
+    NO_CANDIDATE = "there is no change to merge"
+    NOT_EXAMINED = "nobody looked at what the change consists of"
     NOT_VERIFIED = "the checks did not run on this tree and this base"
     CHECKS_FAILED = "checks failed"
-    NOT_APPROVED = "nobody approved the merge of this tree"
+    RULES_BROKEN = "it breaks rules of the workspace, and nobody accepted that"
+    NOT_REVIEWED = "no verdict on this tree"
+    FINDINGS = "findings are open, and nobody accepted them"
+    UNCOVERED = "an acceptance criterion is not covered, and nobody waived it"
+    PUT_OFF = "it puts off work that is no filed issue, and nobody accepted that"
+    OUT_OF_SCOPE = "it changes files that nobody declared or accepted"
+    NOT_SECONDED = "a second reviewer, whom its class demands, has not looked at the change"
+    NOT_AUDITED = "an audit that its class demands is missing"
+    AUDIT_BLOCKS = "an audit says that it is not ready, and nobody accepted that"
+    NOT_LOOKED = "nobody looked whether base, branch and task are still what they were"
+    BASE_MOVED = "the base branch has moved"
+    FOREIGN = "the branch holds commits that WorkTrain did not make"
+    TASK_EDITED = "the task was edited, and nobody said what that means"
+    NOT_APPROVED = "a person has to agree to the merge of this tree, and nobody has"
+    NOT_SEALED = "no proof of this commit is stored"
+    NO_TURN = "it is not this pipeline's turn to merge"
 
 
-class Judgement(Value):
-    """What the checks say. `mendable`: a change of the code could alter it."""
-
-    reasons: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
-    mendable: bool = True
-
-    @property
-    def passed(self) -> bool:
-        return not self.reasons
+Holds = Callable[[PipelineState], bool]
 
 
-def judge(verification: Verification) -> Judgement:
-    """Base against candidate, check by check."""
-    reasons: list[str] = []
-    notices: list[str] = []
-    mendable = True
-    for pair in verification.checks:
-        judged = _judge(pair)
-        reasons += judged.reasons
-        notices += judged.notices
-        mendable = mendable and judged.mendable
-    if not verification.checks:
-        notices.append("no verify commands are configured, so nothing was run")
-    return Judgement(reasons=tuple(reasons), notices=tuple(notices), mendable=mendable)
+def _reviewed_clean(state: PipelineState) -> bool:
+    review = review_of(state)
+    if review is None:
+        return True
+    clean = review.verdict.verdict == "clean" and not ledger.open_entries(state.ledger)
+    return clean or approved(state, "findings")
 
 
-def _judge(pair: CheckComparison) -> Judgement:
-    base, candidate = pair.base, pair.candidate
-    name = f"check {pair.name!r}"
-    match candidate.ending:
-        case CheckEnding.MISSING:
-            return Judgement(
-                reasons=(
-                    f"{name} could not run: `{candidate.command}` was not found "
-                    f"(exit code {candidate.exit_code}); install what it needs on this machine. "
-                    f"To change the command itself, correct .worktrain/config.yml on the base "
-                    f"branch, reject, and run the task again",
-                ),
-                mendable=base.ending is not CheckEnding.MISSING,
-            )
-        case CheckEnding.TIMED_OUT:
-            return Judgement(
-                reasons=(
-                    f"{name} was still running after {candidate.seconds:.0f} s and was stopped; "
-                    f"if it needs longer, raise its timeout_s in .worktrain/config.yml on the base "
-                    f"branch, reject, and run the task again",
-                ),
-                mendable=base.ending is not CheckEnding.TIMED_OUT,
-            )
-        case CheckEnding.PASSED:
-            return _without_vanished(pair, ())
-    if base.ending is not CheckEnding.FAILED:
-        newly = set(candidate.failed or ()) - set(base.failed or ())
-        which = f": {_named(newly)}" if newly else f" with exit code {candidate.exit_code}"
-        return Judgement(reasons=(f"{name} fails{which}",))
-    if not base.failed or not candidate.failed:
-        return Judgement(
-            reasons=(
-                f"{name} fails on the base as well, and without a report nobody can tell whether "
-                f"the same tests fail; give it a `report` in .worktrain/config.yml, or mend the "
-                f"base first",
-            ),
-            mendable=False,
+def _verified_passed(state: PipelineState) -> bool:
+    found = verification_of(state)
+    return found is None or judge(found).passed
+
+
+def _covered(state: PipelineState) -> bool:
+    found = matrix(state)
+    return found is not None and not holes(found)
+
+
+def _audits_fine(state: PipelineState) -> bool:
+    found = [audit_of(state, spec) for spec in demanded_audits(state)]
+    grave = any(one is not None and one.report.verdict == "not_ready" for one in found)
+    return not grave or approved(state, "audit")
+
+
+def _decided_on_edit(state: PipelineState) -> bool:
+    edited = state.looked.task if state.looked else None
+    return edited is None or any(one.fingerprint == edited.fingerprint for one in state.edits)
+
+
+POLICY: Mapping[Refusal, Holds] = {
+    Refusal.NO_CANDIDATE: lambda state: state.candidate is not None,
+    Refusal.NOT_EXAMINED: lambda state: examination_of(state) is not None,
+    Refusal.NOT_VERIFIED: lambda state: verification_of(state) is not None,
+    Refusal.CHECKS_FAILED: _verified_passed,
+    Refusal.RULES_BROKEN: lambda state: (
+        waived(state, "rules", broken_rules(state)) or not broken_rules(state)
+    ),
+    Refusal.NOT_REVIEWED: lambda state: review_of(state) is not None,
+    Refusal.FINDINGS: _reviewed_clean,
+    Refusal.UNCOVERED: _covered,
+    Refusal.PUT_OFF: lambda state: not put_off(state) or waived(state, "put-off", put_off(state)),
+    Refusal.OUT_OF_SCOPE: lambda state: (
+        not outside(state) or waived(state, "scope", outside(state))
+    ),
+    Refusal.NOT_SECONDED: lambda state: (
+        any(one.fresh for one in state.reviews)
+        or not any(
+            one.gate == "second_review" for one in (state.route.demands if state.route else ())
         )
-    newly = set(candidate.failed) - set(base.failed)
-    if newly:
-        return Judgement(reasons=(f"{name} fails in new places: {_named(newly)}",))
-    return _without_vanished(
-        pair, (f"{name}: failed before this task and still fails: {_named(set(candidate.failed))}",)
-    )
-
-
-def _without_vanished(pair: CheckComparison, notices: tuple[str, ...]) -> Judgement:
-    ran = {*(pair.candidate.passed or ()), *(pair.candidate.failed or ())}
-    vanished = set(pair.base.passed or ()) - ran
-    if vanished:
-        return Judgement(
-            reasons=(
-                f"check {pair.name!r}: tests that passed on the base are gone or skipped: "
-                f"{_named(vanished)}",
-            )
-        )
-    return Judgement(notices=notices)
-
-
-def _named(tests: set[str]) -> str:
-    shown = ", ".join(sorted(tests)[:NAMED_MAX])
-    return shown + (f" and {len(tests) - NAMED_MAX} more" if len(tests) > NAMED_MAX else "")
-
-
-def review_of(state: PipelineState) -> Review | None:
-    """The newest verdict on exactly the candidate's tree."""
-    candidate = state.candidate
-    return next(
-        (r for r in reversed(state.reviews) if candidate and r.at.tree == candidate.tree), None
-    )
-
-
-def verification_of(state: PipelineState) -> Verification | None:
-    """The checks on exactly the candidate and this base, if every configured one ran there."""
-    found = state.verification
-    if found is None or found.candidate != state.candidate or found.base != state.base.at:
-        return None
-    ran = {
-        pair.name
-        for pair in found.checks
-        if pair.candidate.at == found.candidate and pair.base.at == found.base
-    }
-    return found if {command.name for command in state.opened.config.verify} <= ran else None
-
-
-def approved(state: PipelineState, gate: str) -> bool:
-    """Whether a person let exactly this tree through the gate."""
-    return any(
-        d.gate == gate
-        and d.answer == "approved"
-        and state.candidate is not None
-        and d.tree == state.candidate.tree
-        for d in state.decisions
-    )
-
-
-def needs_approval(state: PipelineState) -> bool:
-    """`ask` always asks; `auto` asks where nothing was run that could have failed."""
-    config = state.opened.config
-    return config.merge.policy == "ask" or not config.verify
+    ),
+    Refusal.NOT_AUDITED: lambda state: all(
+        audit_of(state, spec) is not None for spec in demanded_audits(state)
+    ),
+    Refusal.AUDIT_BLOCKS: _audits_fine,
+    Refusal.NOT_LOOKED: lambda state: state.looked is not None,
+    Refusal.BASE_MOVED: lambda state: state.looked is None or state.looked.base == state.base.at,
+    Refusal.FOREIGN: lambda state: (
+        state.looked is None
+        or state.looked.foreign is None
+        or state.looked.foreign.head.commit == state.taken_in
+    ),
+    Refusal.TASK_EDITED: _decided_on_edit,
+    Refusal.NOT_APPROVED: lambda state: not human_reasons(state) or approved(state, "merge"),
+    Refusal.NOT_SEALED: lambda state: (
+        state.candidate is not None
+        and bool(state.sealed)
+        and state.sealed_for == state.candidate.commit
+    ),
+    Refusal.NO_TURN: lambda state: state.in_lane,
+}
+if missing := set(Refusal) ^ set(POLICY):
+    raise ImportError(f"POLICY and Refusal differ in {sorted(missing)}")
 
 
 def refusals(state: PipelineState) -> tuple[Refusal, ...]:
     """Every reason not to merge the candidate as it is now; empty means: merge."""
-    found: list[Refusal] = []
-    review = review_of(state)
-    if review is None:
-        found.append(Refusal.NOT_REVIEWED)
-    elif review.verdict.verdict != "clean" and not approved(state, "findings"):
-        found.append(Refusal.FINDINGS)
-    verification = verification_of(state)
-    if verification is None:
-        found.append(Refusal.NOT_VERIFIED)
-    elif not judge(verification).passed:
-        found.append(Refusal.CHECKS_FAILED)
-    if needs_approval(state) and not approved(state, "merge"):
-        found.append(Refusal.NOT_APPROVED)
-    return tuple(found)
+    return tuple(refusal for refusal, holds in POLICY.items() if not holds(state))
 
 
-def decision(gate: str, answer: str, by: str, reason: str, tree: str | None) -> Decision:
-    """A person's answer, bound to what they were shown."""
-    return Decision.model_validate(
-        {"gate": gate, "answer": answer, "by": by, "reason": reason, "tree": tree}
+def human_reasons(state: PipelineState) -> tuple[str, ...]:
+    """Why a person has to agree to the merge; empty means that the rules answer it."""
+    config = state.opened.config
+    reasons: list[str] = []
+    if config.merge.policy == "ask":
+        reasons.append("the workspace asks before every merge")
+    if not config.verify:
+        reasons.append("no verify commands are configured, so nothing was run that could fail")
+    if state.escalation is not None:
+        reasons.append(f"it went through escalation: {state.escalation.why}")
+    if state.route is not None:
+        demands = state.route.demands
+        reasons += [demand.why for demand in demands if demand.gate == "human"]
+        if any(demand.gate == "criteria" for demand in demands) and not criteria(state):
+            reasons.append("its class demands acceptance criteria, and there are none")
+    examination = examination_of(state)
+    if examination is not None:
+        reasons += scope.human_reasons(examination)
+        suspended = state.looked.suspended if state.looked else ()
+        reasons += [
+            f"auto-merge below {path} is suspended, because a merge there turned the base red"
+            for path in suspended
+            if any(
+                scope.matches(touched, (path,))
+                for change in examination.changes
+                # What is moved away from below it is taken from there as well.
+                for touched in (change.path, change.was)
+                if touched
+            )
+        ]
+    return tuple(dict.fromkeys(reasons))
+
+
+def demanded_audits(state: PipelineState) -> tuple[str, ...]:
+    """Specs of the audits that this tree needs: by its class, and by what its findings were."""
+    by_class = (
+        tuple(demand.detail for demand in state.route.demands if demand.gate == "audit")
+        if state.route
+        else ()
     )
+    return tuple(dict.fromkeys((*by_class, *state.escalation_audits)))

@@ -5,7 +5,6 @@ from worktrain.contracts.delivery import Committed, NothingChanged
 from worktrain.contracts.pipeline import (
     Begun,
     End,
-    Phase,
     PipelineCommand,
     PipelineEnding,
     PipelineEvent,
@@ -15,9 +14,10 @@ from worktrain.contracts.pipeline import (
     SessionEnded,
     StepFailed,
 )
+from worktrain.contracts.route import Phase
 from worktrain.contracts.session import SessionEnding, SessionRequest, SessionResult
-from worktrain.coordinators.context import newest
-from worktrain.coordinators.feature import branch_of, commit_of
+from worktrain.coordinators.artifacts import newest
+from worktrain.coordinators.sessions import branch_of, commit_of
 
 ENDINGS = {
     SessionEnding.COMPLETED: PipelineEnding.COMPLETED,

@@ -30,11 +30,6 @@ def reply_id(key: str) -> str:
     return f"a{key[:31]}"
 
 
-def said_id(key: str) -> str:
-    """The id of the message that the call with this key said to the model."""
-    return f"u{key[:31]}"
-
-
 def answer_of(key: str, reply: ModelReply) -> TurnReply:
     """What the workflow needs in order to decide what is next."""
     texts = [block.text for block in reply.blocks if isinstance(block, TextBlock)]

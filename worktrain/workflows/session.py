@@ -1,4 +1,4 @@
-"""One session: an agent led through a plan, turn by turn."""
+"""One session: an agent led through a plan, turn by turn, and parked if more may be asked."""
 
 import asyncio
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import assert_never
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ChildWorkflowError
+from temporalio.exceptions import ChildWorkflowError, FailureError
 
 from worktrain.workflows import attributes
 from worktrain.workflows.ask import CallError
@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         Gather,
         Gathered,
         GatherRequest,
+        GoOn,
         Happened,
         Killed,
         Question,
@@ -61,7 +62,7 @@ with workflow.unsafe.imports_passed_through():
     from worktrain.contracts.turn import Steer, ToolCall, ToolReply, ToolRequest, TurnRequest, Usage
     from worktrain.contracts.workspace import Worktree, WorktreeRequest
     from worktrain.engine.machine import advance, current
-    from worktrain.engine.machine.checkpoint import found, seeded
+    from worktrain.engine.machine.checkpoint import found, resumed, seeded
     from worktrain.engine.machine.questions import value_of
 
 EVENTS_MAX = 2000
@@ -86,6 +87,10 @@ class SessionWorkflow(Operated):
         self._decision: GateAnswer | None = None
         self._rewind: Rewind | None = None
         self._children: list[str] = []
+        self._rounds = start.rounds
+        self._parked = False
+        self._order: GoOn | None = None
+        self._let_go = False
         self._doing = "opening"
 
     @workflow.run
@@ -102,17 +107,25 @@ class SessionWorkflow(Operated):
         while True:
             assert command is not None
             if isinstance(command, Finish):
-                return await self._close(command)
+                if command.ending is not SessionEnding.COMPLETED or not self._parks():
+                    return await self._close(command)
+                delivered = await self._park(command)
+                if self._order is None:
+                    return delivered
+                asked = await self._reopened(self._order)
+                self._state, command = advance(self._state, self._happened(asked))
+                continue
             if self._long():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(
                     SessionStart(
-                        request=self._request,
+                        request=self._request.model_copy(update={"parks": self._parks()}),
                         state=self._state,
                         worktree=self._worktree,
                         command=command,
                         steers=tuple(self._steers),
                         worked_s=self._worked_s(),
+                        rounds=self._rounds,
                     )
                 )
             event: Event | None
@@ -146,7 +159,8 @@ class SessionWorkflow(Operated):
     @workflow.update(description="Say something to the agent before its next turn.")
     def steer(self, steer: Steer) -> str:
         self._steers.append(steer)
-        return "it will be read at the next turn"
+        when = "when it is asked for more" if self._parked else "at the next turn"
+        return f"it will be read {when}"
 
     @steer.validator
     def _check_steer(self, steer: Steer) -> None:
@@ -188,10 +202,23 @@ class SessionWorkflow(Operated):
     def _check_rewind(self, rewind: Rewind) -> None:
         if not rewind.reason.strip():
             raise ValueError("a reason is needed: the agent is told why")
+        if self._parked:
+            raise ValueError(
+                "it is parked: what it delivered is in use; `worktrain fork` goes on from a "
+                "checkpoint of it beside this"
+            )
         points = self._state.checkpoints if self._state else ()
         if self._state is None or found(self._state, rewind.to) is None:
             known = ", ".join(f"{one.id} ({one.step})" for one in points)
             raise ValueError(f"there is no checkpoint {rewind.to!r}; there are {known or 'none'}")
+
+    @workflow.signal(description="Have a parked session look at another commit and deliver again.")
+    def go_on(self, order: GoOn) -> None:
+        self._order = order
+
+    @workflow.signal(description="End a session with what it has delivered instead of parking it.")
+    def let_go(self) -> None:
+        self._let_go = True
 
     @workflow.query
     def state(self) -> SessionState | None:
@@ -220,10 +247,21 @@ class SessionWorkflow(Operated):
             if state
             else (),
             children=tuple(self._children),
+            parked=self._parked,
         )
 
     async def _open(self, start: SessionStart) -> tuple[SessionState, Event]:
         """Open what the session works with; its state and the event that it begins with."""
+        request = self._request
+        await self._open_worktree(request.phase)
+        opened = await self._ask(
+            OPEN_SESSION, request, key=request.phase, summary=f"spec {request.spec}"
+        )
+        if start.seed is None:
+            return SessionState(request=request, opened=opened), Started()
+        return seeded(start.seed.state, request, opened), start.seed.event
+
+    async def _open_worktree(self, key: str) -> None:
         request = self._request
         self._worktree = await self._ask(
             OPEN_WORKTREE,
@@ -234,15 +272,9 @@ class SessionWorkflow(Operated):
                 branch=request.branch,
                 sandbox=request.sandbox,
             ),
-            key=request.phase,
+            key=key,
             summary=f"worktree at {request.at[:12]}",
         )
-        opened = await self._ask(
-            OPEN_SESSION, request, key=request.phase, summary=f"spec {request.spec}"
-        )
-        if start.seed is None:
-            return SessionState(request=request, opened=opened), Started()
-        return seeded(start.seed.state, request, opened), start.seed.event
 
     async def _take_turn(self, turn: TurnRequest) -> TurnTaken:
         state = self._state
@@ -385,8 +417,68 @@ class SessionWorkflow(Operated):
         )
         return at.commit
 
+    def _parks(self) -> bool:
+        return self._request.parks and not self._let_go
+
+    async def _park(self, finish: Finish) -> SessionResult:
+        """Deliver a round and wait, at no cost, for an order; without one it has ended."""
+        self._parked, self._order = True, None
+        self._rounds += 1
+        result: SessionResult | None = None
+        try:
+            result = await self._stored(finish, f"{self._request.phase}/round-{self._rounds}")
+            if self._request.branch is None:
+                self._worktree = None
+            times = "once" if self._rounds == 1 else f"{self._rounds} times"
+            self._now(f"parked, has delivered {times}; waits to be asked for more")
+            whose = workflow.get_external_workflow_handle(self._request.pipeline)
+            await whose.signal("delivered", result)
+            with self._waiting("parked"):
+                await workflow.wait_condition(lambda: self._order is not None or self._let_go)
+        except asyncio.CancelledError:
+            # Killed before all of it was stored: then what is stored twice is the same.
+            self._order = None
+            result = result or await self._stored(finish, self._request.phase)
+        except FailureError:
+            # Whoever would ask for more is there no longer.
+            self._order = None
+        assert result is not None
+        self._parked = False
+        if self._order is None:
+            self._end(result)
+        return result
+
+    async def _reopened(self, order: GoOn) -> Event:
+        """A checkout at the commit that the order names, under its limits; what is to be done."""
+        assert self._state is not None
+        self._state = resumed(self._state, order)
+        self._request = self._state.request
+        try:
+            await self._open_worktree(f"{self._request.phase}/round-{self._rounds + 1}")
+        except CallError as error:
+            return CallFailed(failure=error.failure)
+        except asyncio.CancelledError:
+            return Killed(why="killed on request")
+        return order.event
+
     async def _close(self, finish: Finish) -> SessionResult:
-        """Store the ending, and give back a checkout that nobody else needs."""
+        """Store the ending for good."""
+        result = await self._stored(finish, self._request.phase)
+        self._end(result)
+        return result
+
+    def _end(self, result: SessionResult) -> None:
+        self._now(f"ended {result.ending}")
+        workflow.upsert_search_attributes(
+            [
+                attributes.STATUS.value_set("ended"),
+                attributes.ENDING.value_set(result.ending),
+                attributes.COST_USD.value_set(result.record.cost_microdollars / 1e6),
+            ]
+        )
+
+    async def _stored(self, finish: Finish, key: str) -> SessionResult:
+        """Store what it came to, and give back a checkout that nobody else needs."""
         self._now(f"ended {finish.ending}")
         state, worktree, request = self._state, self._worktree, self._request
         record = PhaseRecord(
@@ -399,6 +491,8 @@ class SessionWorkflow(Operated):
             usage=state.usage if state else Usage(),
             cost_microdollars=state.cost_microdollars if state else 0,
             model=state.model if state else "",
+            looks=state.looks if state else 0,
+            worked_s=round(self._worked_s(), 1),
         )
         artifacts = state.artifacts if state else ()
         wanted = state.opened.plan.gives if state else {}
@@ -407,7 +501,7 @@ class SessionWorkflow(Operated):
             await self._ask(
                 CLOSE_WORKTREE,
                 CloseWorktreeRequest(worktree=worktree, keep_branch=False),
-                key=request.phase,
+                key=key,
                 summary="remove the worktree",
                 queue=worktree.queue,
             )
@@ -423,15 +517,8 @@ class SessionWorkflow(Operated):
                 trace=state.trace if state else (),
                 given=given,
             ),
-            key=request.phase,
+            key=key,
             summary=f"ended {finish.ending}",
-        )
-        workflow.upsert_search_attributes(
-            [
-                attributes.STATUS.value_set("ended"),
-                attributes.ENDING.value_set(finish.ending),
-                attributes.COST_USD.value_set(record.cost_microdollars / 1e6),
-            ]
         )
         return SessionResult(
             record=record,

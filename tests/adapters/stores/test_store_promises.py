@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,16 +14,13 @@ from worktrain.adapters.stores import Store
 from worktrain.adapters.stores.in_memory import InMemoryStore
 from worktrain.adapters.stores.sql import SqlStore
 from worktrain.contracts.base import digest
+from worktrain.contracts.delivery import Suspension
 from worktrain.contracts.failure import AdapterError, FailureKind
-from worktrain.contracts.pipeline import (
-    PipelineEnding,
-    PipelineKind,
-    PipelineRequest,
-    PipelineResult,
-)
+from worktrain.contracts.pipeline import PipelineEnding, PipelineRequest, PipelineResult
 from worktrain.contracts.plan import Context, Loop, Plan, PlanStep
 from worktrain.contracts.proof import PhaseRecord
-from worktrain.contracts.record import EffectRow, ToolOutput
+from worktrain.contracts.record import EffectRow, Seen, ToolOutput
+from worktrain.contracts.route import PipelineKind
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
 from worktrain.contracts.task import Task
 from worktrain.contracts.trace import Trace, TraceKind
@@ -335,6 +333,30 @@ async def test_a_session_that_is_closed_twice_keeps_its_first_end(store: Store) 
     assert [line.text for line in lines] == ["completed: first"]
 
 
+async def test_a_session_that_went_on_after_its_end_has_the_later_one(store: Store) -> None:
+    await store.open_session(session_request(), OPENED, 1.0)
+    first, failed = session_closed("first"), session_closed("could not go on", ending="failed")
+    more = session_closed("second")
+    more = more.model_copy(update={"record": more.record.model_copy(update={"turns": 5})})
+    await store.close_session(first, 2.0)
+    await store.close_session(more, 3.0)
+    # A late attempt at storing the first end.
+    await store.close_session(first, 4.0)
+    assert await store.session(SESSION) == more
+    await store.close_session(failed, 5.0)
+    assert await store.session(SESSION) == more
+    late = failed.model_copy(update={"record": failed.record.model_copy(update={"turns": 5})})
+    await store.close_session(late, 6.0)
+    await store.close_session(more, 7.0)
+    assert await store.sessions("task/shop/1") == (late,)
+    _, lines = await store.log(SESSION)
+    assert [line.text for line in lines] == [
+        "completed: first",
+        "completed: second",
+        "failed: could not go on",
+    ]
+
+
 async def test_an_ended_session_that_is_opened_again_can_end_again(store: Store) -> None:
     await store.open_session(session_request(), OPENED, 1.0)
     await store.close_session(session_closed("first"), 2.0)
@@ -588,10 +610,11 @@ async def test_a_receipt_without_an_intent_is_a_key_error(store: Store) -> None:
         await store.receive("merge/1", "done")
 
 
-async def test_a_proof_is_read_back_byte_for_byte_and_the_first_one_stays(store: Store) -> None:
+async def test_a_proof_is_read_back_byte_for_byte_and_the_newest_one_stands(store: Store) -> None:
     assert await store.proof("c" * 40) is None
-    await store.put_proof("c" * 40, "task/shop/1", '{"a": "é"}')
     await store.put_proof("c" * 40, "task/shop/1", "{}")
+    await store.put_proof("c" * 40, "task/shop/1", '{"a": "é"}')
+    await store.put_proof("c" * 40, "task/shop/1", '{"a": "é"}')
     assert await store.proof("c" * 40) == '{"a": "é"}'
 
 
@@ -599,6 +622,122 @@ async def test_of_two_pipelines_that_prove_a_commit_the_later_one_counts(store: 
     await store.put_proof("c" * 40, "task/shop/2", "earlier")
     await store.put_proof("c" * 40, "task/shop/1", "later")
     assert await store.proof("c" * 40) == "later"
+
+
+async def test_the_acts_of_a_pipeline_are_listed_in_the_order_of_their_intents(
+    store: Store,
+) -> None:
+    mine = ("merge/task/shop/1/abc", "revert/task/shop/1")
+    others = ("merge/task/shop/10/abc", "merge/task/SHOP/1/a", "merge/task/shop/1%/a", "merge/1")
+    for key in (mine[0], *others, mine[1]):
+        await store.intend(key, f"intent of {key}")
+    await store.receive(mine[1], "done")
+    assert await store.effects("task/shop/1") == (
+        EffectRow(key=mine[0], intent=f"intent of {mine[0]}"),
+        EffectRow(key=mine[1], intent=f"intent of {mine[1]}", receipt="done"),
+    )
+    assert await store.effects("task/shop/2") == ()
+
+
+# --- what was found out ----------------------------------------------------------------------
+
+
+async def test_what_was_seen_is_told_in_the_order_of_its_keys_the_newest_body_of_each(
+    store: Store,
+) -> None:
+    for key, body in (("2", "first"), ("1", json.dumps(NASTY)), ("2", "again")):
+        await store.see("task/shop/1", Seen(key=key, kind="verification", body=body))
+    await store.see("task/shop/2", Seen(key="3", kind="decision", body="another's"))
+    assert await store.seen("task/shop/1") == (
+        Seen(key="2", kind="verification", body="again"),
+        Seen(key="1", kind="verification", body=json.dumps(NASTY)),
+    )
+    assert await store.seen("task/shop/3") == ()
+
+
+async def test_one_key_of_two_kinds_is_two_things_that_were_seen(store: Store) -> None:
+    for kind in ("verification", "examination"):
+        await store.see(
+            "task/shop/1", Seen.model_validate({"key": "1", "kind": kind, "body": kind})
+        )
+    assert [one.body for one in await store.seen("task/shop/1")] == ["verification", "examination"]
+
+
+# --- what is known of a repository -----------------------------------------------------------
+
+
+async def test_a_test_that_ends_both_ways_on_one_commit_is_flaky_from_then_on(
+    store: Store,
+) -> None:
+    assert await store.note_outcomes("/repo", "tests", "c1", ("a", "b"), ("é::c",)) == ()
+    assert await store.note_outcomes("/repo", "tests", "c2", ("é::c",), ("a",)) == ()
+    assert await store.flaky_tests("/repo", "tests") == ()
+    ended = ("/repo", "tests", "c1", ("é::c", "new"), ("b", "a"))
+    assert await store.note_outcomes(*ended) == ("a", "b", "é::c")
+    assert await store.note_outcomes(*ended) == ("a", "b", "é::c")
+    assert await store.note_outcomes("/repo", "tests", "c1", ("new",), ()) == ()
+    assert await store.flaky_tests("/repo", "tests") == ("a", "b", "é::c")
+
+
+async def test_outcomes_of_another_check_commit_or_repository_say_nothing(store: Store) -> None:
+    await store.note_outcomes("/repo", "tests", "c1", ("a",), ())
+    for other in (("/other", "tests", "c1"), ("/repo", "slow", "c1"), ("/repo", "tests", "c2")):
+        assert await store.note_outcomes(*other, (), ("a",)) == ()
+    assert await store.flaky_tests("/repo", "tests") == ()
+
+
+async def test_outcomes_that_are_noted_at_the_same_time_are_all_known(store: Store) -> None:
+    runs = [(str(number),) for number in range(8)]
+    await asyncio.gather(*(store.note_outcomes("/repo", "t", "c1", one, ()) for one in runs))
+    failed = tuple(name for (name,) in runs)
+    assert await store.note_outcomes("/repo", "t", "c1", (), failed) == failed
+
+
+def suspension(name: str, repo: str = "/repo", since_s: float = 1.0) -> Suspension:
+    return Suspension(id=name, repo=repo, paths=("src", "é"), why=NASTY, since_s=since_s)
+
+
+async def test_a_suspension_stands_until_somebody_lifts_it(store: Store) -> None:
+    for one in (suspension("b", since_s=2.0), suspension("a"), suspension("c", "/other", 3.0)):
+        await store.suspend(one)
+    await store.suspend(suspension("a", "/moved", 9.0))
+    assert await store.suspensions("/repo") == (suspension("a"), suspension("b", since_s=2.0))
+    assert [one.id for one in await store.suspensions()] == ["a", "b", "c"]
+
+    assert await store.lift("a", "ada", "it was the network") is True
+    assert await store.lift("a", "eve", "again") is False
+    assert await store.lift("none", "ada", "why") is False
+    await store.suspend(suspension("a"))
+    assert [one.id for one in await store.suspensions()] == ["b", "c"]
+
+
+async def test_lessons_are_those_of_ended_pipelines_of_a_repository_newest_first(
+    store: Store,
+) -> None:
+    async def ended(name: str, at_s: float, repo: str, *lessons: str) -> None:
+        await store.open_pipeline(pipeline_request(name), at_s - 0.5)
+        result = pipeline_result("done", name)
+        told = result.model_copy(update={"repo": repo, "lessons": lessons})
+        await store.close_pipeline(told, at_s)
+
+    for number in range(30):
+        await ended(f"task/busy/{number}", 9.0, "/busy", "many of another")
+    await ended("task/shop/1", 1.0, "", "old, of the row's repository")
+    await ended("task/shop/2", 3.0, "/repo", "new", NASTY)
+    await ended("task/shop/3", 4.0, "/elsewhere", "of another")
+    await ended("task/shop/4", 5.0, "/repo")
+    await store.open_pipeline(pipeline_request("task/shop/5"), 6.0)
+    found = await store.lessons("/repo")
+    assert [(one.pipeline, one.at_s, one.said) for one in found] == [
+        ("task/shop/2", 3.0, "new"),
+        ("task/shop/2", 3.0, NASTY),
+        ("task/shop/1", 1.0, "old, of the row's repository"),
+    ]
+    assert await store.lessons("/repo", limit=1) == found[:1]
+    assert [one.said for one in await store.lessons("/elsewhere")] == ["of another"]
+    # A reader that stopped in the middle of the rows leaves nothing open.
+    await store.open_pipeline(pipeline_request("task/shop/6"), 7.0)
+    assert await store.pipeline("task/shop/6") is not None
 
 
 # --- cancellation ----------------------------------------------------------------------------

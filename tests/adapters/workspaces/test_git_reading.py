@@ -166,13 +166,6 @@ async def test_an_unknown_commit_is_named_and_an_option_is_not_obeyed(project: P
         assert caught.value.kind is FailureKind.MISCONFIGURED
 
 
-async def test_the_log_is_one_line_each_newest_first(project: Project) -> None:
-    project.add("Second", a_txt="2\n")
-    project.add("Third", a_txt="3\n")
-    log = await project.workspaces.log(str(project.repo), "main", 2)
-    assert [line.split(" ", 1)[1] for line in log.splitlines()] == ["Third", "Second"]
-
-
 async def test_a_replacement_ref_does_not_change_what_a_commit_names(project: Project) -> None:
     honest = project.head()
     other = project.add("Other", a_txt="other\n")

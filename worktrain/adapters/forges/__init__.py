@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from worktrain.contracts.delivery import MergeReply, MergeRequest
+from worktrain.contracts.delivery import Merged, MergeReply, MergeRequest
 from worktrain.contracts.workspace import Base
 
 
@@ -16,6 +16,25 @@ class Forge(Protocol):
         Raises `AdapterError`: auth, unreachable, misconfigured (the base is checked out with
         uncommitted changes in the user's own checkout), conflict.
         """
+        ...
+
+    async def merged(self, request: MergeRequest) -> Merged | None:
+        """Whether the base branch contains the candidate by now; changes nothing. Raises
+        `AdapterError`: auth, unreachable, misconfigured (no such branch)."""
+        ...
+
+    async def publish(self, repo: str, base: Base, branch: str, commit: str) -> str:
+        """Make a branch of WorkTrain's own name the commit where work is merged to, for people to
+        look at; never over what somebody else put there. Answers where it is, in words.
+
+        Raises `AdapterError`: auth, unreachable, misconfigured (not our name, not allowed),
+        conflict (it holds something else).
+        """
+        ...
+
+    async def post_review(self, repo: str, base: Base, commit: str, text: str) -> str:
+        """Show a review of a commit to whoever looks at it, in place of an earlier one of ours;
+        answers where it is, in words."""
         ...
 
     async def attach_note(self, repo: str, base: Base, commit: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from worktrain.adapters.workspaces.following import check_own
 from worktrain.adapters.workspaces.in_memory import InMemoryRepository, differing
 from worktrain.contracts.delivery import BaseMoved, Merged, MergeReply, MergeRequest
 from worktrain.contracts.failure import AdapterError, FailureKind
@@ -9,12 +10,15 @@ from worktrain.contracts.workspace import Base
 
 
 class InMemoryForge:
-    """`merges` and `notes_written` count what was really done, for tests of "at most once"."""
+    """`merges` and `notes_written` count what was really done, for tests of "at most once".
+    `published` are the branches on the remote, `reviews` the texts by commit."""
 
     def __init__(self, repositories: Mapping[str, InMemoryRepository]) -> None:
         self._repositories = repositories
         self.merges = 0
         self.notes_written = 0
+        self.published: dict[str, str] = {}
+        self.reviews: dict[str, str] = {}
 
     async def merge(self, request: MergeRequest) -> MergeReply:
         found, branch = self._repositories[request.repo], request.base.branch
@@ -40,6 +44,33 @@ class InMemoryForge:
         found.refs[branch] = candidate.commit
         self.merges += 1
         return Merged(at=candidate)
+
+    async def merged(self, request: MergeRequest) -> Merged | None:
+        found, candidate = self._repositories[request.repo], request.candidate.commit
+        contained = candidate in found.history(found.refs[request.base.branch])
+        return Merged(at=found.at(candidate)) if contained else None
+
+    async def publish(self, repo: str, base: Base, branch: str, commit: str) -> str:
+        check_own(branch)
+        found = self._repositories[repo]
+        branches = found.refs if base.remote is None else self.published
+        where = f"{branch} {f'in {repo}' if base.remote is None else f'on {base.remote}'}"
+        head = branches.get(branch)
+        if commit in found.history(head):
+            return where
+        if head is not None and head not in found.history(commit):
+            raise AdapterError(
+                FailureKind.CONFLICT,
+                f"Publishing {branch}: it holds {head}, which {commit} does not build on; rename "
+                "or delete that branch, or publish by hand.",
+            )
+        branches[branch] = commit
+        return where
+
+    async def post_review(self, repo: str, base: Base, commit: str, text: str) -> str:
+        self.reviews[self._repositories[repo].at(commit).commit] = text
+        where = "refs/notes/worktrain-reviews"
+        return where if base.remote is None else f"{where} on {base.remote}"
 
     async def attach_note(self, repo: str, base: Base, commit: str, text: str) -> str:
         found = self._repositories[repo]

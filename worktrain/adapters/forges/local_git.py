@@ -1,5 +1,6 @@
 """The forge that is plain git: a remote to push to, or the repository itself."""
 
+from worktrain.adapters.workspaces.following import advance, check_own, free
 from worktrain.adapters.workspaces.git import Git, Ran, remote_failure
 from worktrain.adapters.workspaces.repository import Checkout, Repository
 from worktrain.contracts.delivery import BaseMoved, Merged, MergeReply, MergeRequest
@@ -7,6 +8,7 @@ from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.workspace import Base
 
 NOTES = "refs/notes/worktrain"
+REVIEWS = "refs/notes/worktrain-reviews"
 PUSHES_MAX = 3
 
 
@@ -42,33 +44,45 @@ class LocalGitForge:
                 return Merged(at=await found.commit(candidate))
             return BaseMoved(now=await found.commit(now))
 
-    async def attach_note(self, repo: str, base: Base, commit: str, text: str) -> str:
-        found = await Repository.find(self._git, repo)
-        doing = f"Attaching the proof to {commit}"
-        content = text.encode("utf-8", "surrogateescape")
+    async def merged(self, request: MergeRequest) -> Merged | None:
+        found = await Repository.find(self._git, request.repo)
+        candidate = await found.commit(request.candidate.commit)
         async with found.exclusive("remote"):
-            if await self._note(found, NOTES, commit) != content:
-                blob = await self._git.run(
-                    found.at, "hash-object", "-w", "--stdin", doing=doing, stdin=content
-                )
-                # Only a blob given by its id is taken as it is; texts lose their blank lines.
-                await self._git.run(
-                    found.at,
-                    "notes",
-                    f"--ref={NOTES}",
-                    "add",
-                    "--force",
-                    "-C",
-                    blob.strip(),
-                    commit,
-                    doing=doing,
-                    kind=FailureKind.MISCONFIGURED,
-                    config=await found.identity(),
-                )
-            if base.remote is None:
-                return NOTES
-            await self._push_notes(found, base.remote, doing)
-        return f"{NOTES} on {base.remote}"
+            now = await self._now(found, request.base.branch, request.base.remote)
+        return Merged(at=candidate) if await found.contains(now, candidate.commit) else None
+
+    async def publish(self, repo: str, base: Base, branch: str, commit: str) -> str:
+        check_own(branch)
+        found = await Repository.find(self._git, repo)
+        at = (await found.commit(commit)).commit
+        if base.remote is None:
+            async with found.exclusive():
+                if await found.named(f"refs/heads/{branch}") != at:
+                    await free(found, None, branch)
+                    await advance(found, branch, at)
+            return f"{branch} in {repo}"
+        doing, where = f"Pushing {at} to {branch} on {base.remote}", f"{branch} on {base.remote}"
+        async with found.exclusive("remote"):
+            if await self._holds(found, base.remote, branch, at):
+                return where
+            pushed = await self._push(found, base.remote, f"{at}:refs/heads/{branch}", doing)
+            if pushed.code == 0 or await self._holds(found, base.remote, branch, at):
+                return where
+        if b"[rejected]" not in pushed.out:
+            raise self._refused(pushed, doing)
+        raise AdapterError(
+            FailureKind.CONFLICT,
+            f"{doing}: the branch holds something else there, and nothing was overwritten; "
+            "rename or delete it, or publish by hand.",
+        )
+
+    async def post_review(self, repo: str, base: Base, commit: str, text: str) -> str:
+        doing = f"Attaching a review to {commit}"
+        return await self._attach(REVIEWS, repo, base, commit, text, doing)
+
+    async def attach_note(self, repo: str, base: Base, commit: str, text: str) -> str:
+        doing = f"Attaching the proof to {commit}"
+        return await self._attach(NOTES, repo, base, commit, text, doing)
 
     async def read_note(self, repo: str, commit: str) -> str | None:
         """A note that only the remote has is fetched; a remote that cannot be reached has none."""
@@ -79,8 +93,8 @@ class LocalGitForge:
                 remote = await found.remote()
                 if remote is not None:
                     async with found.exclusive("remote"):
-                        await found.fetched(remote, NOTES, _notes_of(remote))
-                    note = await self._note(found, _notes_of(remote), commit)
+                        await found.fetched(remote, NOTES, _notes_of(remote, NOTES))
+                    note = await self._note(found, _notes_of(remote, NOTES), commit)
             except AdapterError:
                 return None
         return None if note is None else note.decode("utf-8", "surrogateescape")
@@ -101,6 +115,10 @@ class LocalGitForge:
                 "or name another base.",
             )
         return now
+
+    async def _holds(self, found: Repository, remote: str, branch: str, commit: str) -> bool:
+        head = await found.remote_branch(remote, branch)
+        return head is not None and await found.contains(head, commit)
 
     async def _push_branch(
         self, found: Repository, remote: str, branch: str, old: str, candidate: str
@@ -181,6 +199,35 @@ class LocalGitForge:
 
     # --- notes ---------------------------------------------------------------------------
 
+    async def _attach(
+        self, notes: str, repo: str, base: Base, commit: str, text: str, doing: str
+    ) -> str:
+        found = await Repository.find(self._git, repo)
+        content = text.encode("utf-8", "surrogateescape")
+        async with found.exclusive("remote"):
+            if await self._note(found, notes, commit) != content:
+                blob = await self._git.run(
+                    found.at, "hash-object", "-w", "--stdin", doing=doing, stdin=content
+                )
+                # Only a blob given by its id is taken as it is; texts lose their blank lines.
+                await self._git.run(
+                    found.at,
+                    "notes",
+                    f"--ref={notes}",
+                    "add",
+                    "--force",
+                    "-C",
+                    blob.strip(),
+                    commit,
+                    doing=doing,
+                    kind=FailureKind.MISCONFIGURED,
+                    config=await found.identity(),
+                )
+            if base.remote is None:
+                return notes
+            await self._push_notes(found, base.remote, notes, doing)
+        return f"{notes} on {base.remote}"
+
     async def _note(self, found: Repository, notes: str, commit: str) -> bytes | None:
         doing = f"Reading the note on {commit}"
         listed = await self._git.attempt(
@@ -193,24 +240,24 @@ class LocalGitForge:
         )
         return content.out if content.code == 0 else None
 
-    async def _push_notes(self, found: Repository, remote: str, doing: str) -> None:
+    async def _push_notes(self, found: Repository, remote: str, notes: str, doing: str) -> None:
         for _ in range(PUSHES_MAX):
-            pushed = await self._push(found, remote, f"{NOTES}:{NOTES}", doing)
+            pushed = await self._push(found, remote, f"{notes}:{notes}", doing)
             if pushed.code == 0:
                 return
             if b"[rejected]" not in pushed.out:
                 raise self._refused(pushed, doing)
             # Others have added theirs. Both are kept; on one commit ours wins, byte for byte.
-            theirs = await found.fetched(remote, NOTES, _notes_of(remote))
+            theirs = await found.fetched(remote, notes, _notes_of(remote, notes))
             if theirs is not None:
                 await self._git.run(
                     found.at,
                     "notes",
-                    f"--ref={NOTES}",
+                    f"--ref={notes}",
                     "merge",
                     "--quiet",
                     "--strategy=ours",
-                    _notes_of(remote),
+                    _notes_of(remote, notes),
                     doing=doing,
                     kind=FailureKind.MISCONFIGURED,
                     config=await found.identity(),
@@ -221,6 +268,6 @@ class LocalGitForge:
         )
 
 
-def _notes_of(remote: str) -> str:
+def _notes_of(remote: str, notes: str) -> str:
     # `git notes` reads only below refs/notes.
-    return f"refs/notes/worktrain-of/{remote}"
+    return f"{notes}-of/{remote}"

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from worktrain.adapters.models.prices import answer_tokens_for
 from worktrain.contracts.turn import ModelReply, ModelRequest
+
+__all__ = ["ModelClient", "answer_tokens_for"]
 
 
 class ModelClient(Protocol):

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from worktrain.contracts.delivery import Suspension
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
 from worktrain.contracts.plan import Context, Plan
-from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
+from worktrain.contracts.record import EffectRow, Lesson, LogLine, Seen, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
 from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Message, TurnReply, TurnRequest
@@ -117,5 +118,43 @@ class Store(Protocol):
         ...
 
     async def receive(self, key: str, receipt: str) -> None: ...
+    async def effects(self, pipeline: str) -> tuple[EffectRow, ...]:
+        """The acts of one pipeline, in the order in which they were intended."""
+        ...
+
     async def put_proof(self, commit: str, pipeline: str, content: str) -> None: ...
     async def proof(self, commit: str) -> str | None: ...
+
+    # What was found out for a pipeline: its proof is built from this again.
+    async def see(self, pipeline: str, seen: Seen) -> None:
+        """Of one key the newest stands."""
+        ...
+
+    async def seen(self, pipeline: str) -> tuple[Seen, ...]:
+        """In the order in which each key was first written."""
+        ...
+
+    # What is known of a repository over all its pipelines.
+    async def note_outcomes(
+        self, repo: str, check: str, commit: str, passed: Sequence[str], failed: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Remember how the tests of a check ended on a commit. The answer: those that ended the
+        other way on this very commit before. From then on they are known as flaky."""
+        ...
+
+    async def flaky_tests(self, repo: str, check: str) -> tuple[str, ...]:
+        """Sorted."""
+        ...
+
+    async def suspend(self, suspension: Suspension) -> None: ...
+    async def suspensions(self, repo: str | None = None) -> tuple[Suspension, ...]:
+        """Those that nobody has lifted, oldest first."""
+        ...
+
+    async def lift(self, suspension: str, by: str, why: str) -> bool:
+        """False when there is none of this id that stands."""
+        ...
+
+    async def lessons(self, repo: str, limit: int = 10) -> tuple[Lesson, ...]:
+        """What ended pipelines of a repository taught, newest first."""
+        ...

@@ -1,14 +1,16 @@
 """A store in dictionaries: the promises in their plainest form, and the words of the log."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from worktrain.contracts.base import digest
+from worktrain.contracts.delivery import Suspension
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
 from worktrain.contracts.plan import Context, Plan
-from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
+from worktrain.contracts.record import EffectRow, Lesson, LogLine, Seen, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionEnding, SessionOpened, SessionRequest
 from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Message, TextBlock, TurnReply, TurnRequest
@@ -20,6 +22,21 @@ INTERRUPTED = ToolOutput(
     content="This call was interrupted before its result was known: it may have done nothing, "
     "a part, or all of its work. Look at what is there now before repeating it.",
 )
+
+
+class Outcomes(NamedTuple):
+    """How the tests of one check ever ended on one commit."""
+
+    passed: frozenset[str]
+    failed: frozenset[str]
+
+    def with_run(
+        self, passed: Sequence[str], failed: Sequence[str]
+    ) -> tuple["Outcomes", tuple[str, ...]]:
+        """What is known after one more run, and which tests ended the other way before it."""
+        changed = (self.failed & {*passed}) | (self.passed & {*failed})
+        after = Outcomes(self.passed | {*passed}, self.failed | {*failed})
+        return after, tuple(sorted(changed))
 
 
 class Beginning(NamedTuple):
@@ -46,6 +63,11 @@ class InMemoryStore:
         self._log: list[LogLine] = []
         self._effects: dict[str, EffectRow] = {}
         self._proofs: dict[str, dict[str, str]] = {}
+        self._seen: dict[str, dict[tuple[str, str], Seen]] = {}
+        self._outcomes: dict[tuple[str, str, str], Outcomes] = {}
+        self._flaky: dict[tuple[str, str], set[str]] = {}
+        self._suspensions: dict[str, Suspension] = {}
+        self._lifted: set[str] = set()
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -136,7 +158,8 @@ class InMemoryStore:
             self._opened[name] = Beginning(at_s, request.pipeline, opened)
 
     async def close_session(self, closed: SessionClosed, at_s: float) -> None:
-        if closed.session not in self._closed:
+        known = self._closed.get(closed.session)
+        if known is None or went_on(known, closed):
             self._closed[closed.session] = closed
             self._opened.setdefault(closed.session, Beginning(at_s, closed.pipeline, None))
             self._decided(at_s, closed.session, closed.trace)
@@ -183,11 +206,60 @@ class InMemoryStore:
         if row.receipt is None:
             self._effects[key] = row.model_copy(update={"receipt": receipt})
 
+    async def effects(self, pipeline: str) -> tuple[EffectRow, ...]:
+        named = f"/{pipeline}/"
+        return tuple(row for key, row in self._effects.items() if named in f"/{key}/")
+
     async def put_proof(self, commit: str, pipeline: str, content: str) -> None:
-        self._proofs.setdefault(commit, {}).setdefault(pipeline, content)
+        known = self._proofs.setdefault(commit, {})
+        if known.get(pipeline) != content:
+            # Put at the end: the latest one counts.
+            known.pop(pipeline, None)
+            known[pipeline] = content
 
     async def proof(self, commit: str) -> str | None:
         return next(reversed(self._proofs.get(commit, {}).values()), None)
+
+    async def see(self, pipeline: str, seen: Seen) -> None:
+        self._seen.setdefault(pipeline, {})[seen.kind, seen.key] = seen
+
+    async def seen(self, pipeline: str) -> tuple[Seen, ...]:
+        return tuple(self._seen.get(pipeline, {}).values())
+
+    async def note_outcomes(
+        self, repo: str, check: str, commit: str, passed: Sequence[str], failed: Sequence[str]
+    ) -> tuple[str, ...]:
+        known = self._outcomes.get((repo, check, commit), Outcomes(frozenset(), frozenset()))
+        self._outcomes[repo, check, commit], changed = known.with_run(passed, failed)
+        self._flaky.setdefault((repo, check), set()).update(changed)
+        return changed
+
+    async def flaky_tests(self, repo: str, check: str) -> tuple[str, ...]:
+        return tuple(sorted(self._flaky.get((repo, check), ())))
+
+    async def suspend(self, suspension: Suspension) -> None:
+        self._suspensions.setdefault(suspension.id, suspension)
+
+    async def suspensions(self, repo: str | None = None) -> tuple[Suspension, ...]:
+        standing = [
+            one
+            for name, one in self._suspensions.items()
+            if name not in self._lifted and repo in (None, one.repo)
+        ]
+        return tuple(sorted(standing, key=lambda one: one.since_s))
+
+    async def lift(self, suspension: str, by: str, why: str) -> bool:
+        if suspension not in self._suspensions or suspension in self._lifted:
+            return False
+        lifted = {"lifted_by": by, "lifted_why": why}
+        self._suspensions[suspension] = self._suspensions[suspension].model_copy(update=lifted)
+        self._lifted.add(suspension)
+        return True
+
+    async def lessons(self, repo: str, limit: int = 10) -> tuple[Lesson, ...]:
+        ended = (row for row in self._pipelines.values() if row.ended_s is not None)
+        newest = sorted(ended, key=lambda row: (-(row.ended_s or 0), row.id))
+        return tuple(islice(lessons_of(newest, repo), limit))
 
     def _decided(self, at_s: float, session: str, trace: Sequence[Trace]) -> None:
         for entry in trace:
@@ -208,6 +280,23 @@ def unknown_message(head: str, place: str) -> AdapterError:
         "the session was begun on another store, or this one was replaced. Bring that store "
         "back and resume, or kill the session.",
     )
+
+
+def lessons_of(newest: Iterable[PipelineRow], repo: str) -> Iterator[Lesson]:
+    """What these pipelines taught about a repository, in their order."""
+    for row in newest:
+        if row.result is not None and (row.result.repo or row.repo) == repo:
+            for said in row.result.lessons:
+                yield Lesson(pipeline=row.id, at_s=row.ended_s or 0, said=said)
+
+
+def went_on(known: SessionClosed, closed: SessionClosed) -> bool:
+    """Whether this is a later end than the known one: of a session that was parked, and asked for
+    more. It took further turns since then, or failed before it could take one."""
+    completed = SessionEnding.COMPLETED
+    if closed.record.turns != known.record.turns:
+        return closed.record.turns > known.record.turns
+    return known.record.ending == completed != closed.record.ending
 
 
 def pipeline_row(

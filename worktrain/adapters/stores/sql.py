@@ -2,12 +2,15 @@
 
 import asyncio
 import errno
+import json
 import shutil
 import sqlite3
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,26 +21,31 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from worktrain.adapters.stores import tables
 from worktrain.adapters.stores.in_memory import (
     INTERRUPTED,
+    Outcomes,
     ended_line,
+    lessons_of,
     pipeline_row,
     shortened,
     tool_line,
     traced,
     turn_lines,
     unknown_message,
+    went_on,
 )
 from worktrain.adapters.stores.lanes import Lane, Work, lanes, place_of, target_of
 from worktrain.adapters.stores.migrations import bring_to_head
 from worktrain.contracts.base import digest
+from worktrain.contracts.delivery import Suspension
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.pipeline import PipelineRequest, PipelineResult, PipelineRow
 from worktrain.contracts.plan import Context, Plan
-from worktrain.contracts.record import EffectRow, LogLine, ToolOutput
+from worktrain.contracts.record import EffectRow, Lesson, LogLine, Seen, ToolOutput
 from worktrain.contracts.session import SessionClosed, SessionOpened, SessionRequest
 from worktrain.contracts.trace import Trace
 from worktrain.contracts.turn import Message, TurnReply, TurnRequest, Usage
 
 BRANCHES_KEPT_MAX = 128
+PAGE_ROWS = 20
 LAST_CHARACTER = "\U0010ffff"
 
 Answer = TypeVar("Answer")
@@ -287,9 +295,15 @@ class SqlStore:
         }
 
         def work(connection: Connection) -> None:
-            if connection.execute(self._writes.close_session, row).rowcount == 1:
-                self._decided(connection, at_s, closed.session, closed.trace)
-                self._append(connection, [ended_line(at_s, closed)])
+            if connection.execute(self._writes.close_session, row).rowcount != 1:
+                # The insert has locked the row that it met.
+                known: Any = connection.scalar(tables.SESSION, {"id": closed.session})
+                if not went_on(SessionClosed.model_validate_json(known), closed):
+                    return
+                again = {"session": closed.session, "closed_s": at_s, "closed": row["closed"]}
+                connection.execute(tables.CLOSE_AGAIN, again)
+            self._decided(connection, at_s, closed.session, closed.trace)
+            self._append(connection, [ended_line(at_s, closed)])
 
         await self._write(f"Storing the end of {closed.session}", work)
 
@@ -367,6 +381,13 @@ class SqlStore:
 
         await self._write(f"Storing the receipt of {key}", work)
 
+    async def effects(self, pipeline: str) -> tuple[EffectRow, ...]:
+        rows = await self._read(
+            f"Listing the acts of {pipeline}",
+            lambda connection: connection.execute(tables.EFFECTS, {"named": f"/{pipeline}/"}).all(),
+        )
+        return tuple(EffectRow.model_validate(dict(row._mapping)) for row in rows)
+
     async def put_proof(self, commit: str, pipeline: str, content: str) -> None:
         row = {"commit": commit, "pipeline": pipeline, "content": content, "at_s": self._clock()}
         await self._write(
@@ -379,6 +400,95 @@ class SqlStore:
             f"Reading the proof of {commit}",
             lambda connection: connection.scalar(tables.PROOF, {"commit": commit}),
         )
+
+    # --- what was found out ----------------------------------------------------------------
+
+    async def see(self, pipeline: str, seen: Seen) -> None:
+        row = {"pipeline": pipeline, "at_s": self._clock(), **seen.model_dump()}
+        await self._write(
+            f"Storing a {seen.kind} of {pipeline}",
+            lambda connection: connection.execute(self._writes.see, row),
+        )
+
+    async def seen(self, pipeline: str) -> tuple[Seen, ...]:
+        rows = await self._read(
+            f"Reading what was found out for {pipeline}",
+            lambda connection: connection.execute(tables.SEEN, {"pipeline": pipeline}).all(),
+        )
+        return tuple(Seen.model_validate(dict(row._mapping)) for row in rows)
+
+    async def note_outcomes(
+        self, repo: str, check: str, commit: str, passed: Sequence[str], failed: Sequence[str]
+    ) -> tuple[str, ...]:
+        now_s = self._clock()
+        of = {"repo": repo, "check": check, "commit": commit}
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            # The insert is first: it makes whoever notes the same commit wait for this one.
+            empty = _packed(Outcomes(frozenset(), frozenset()))
+            connection.execute(self._writes.begin_outcomes, {**of, "tests": empty})
+            known = _unpacked(connection.execute(tables.OUTCOMES, of).scalar_one())
+            after, changed = known.with_run(passed, failed)
+            if after != known:
+                named = {f"of_{name}": value for name, value in of.items()}
+                connection.execute(tables.SET_OUTCOMES, {**named, "tests": _packed(after)})
+            if changed:
+                at = {"repo": repo, "check": check, "at_s": now_s}
+                rows = [{**at, "test": test} for test in changed]
+                connection.execute(self._writes.add_flaky, rows)
+            return changed
+
+        return await self._write(f"Storing how the tests of {check} ended on {commit}", work)
+
+    async def flaky_tests(self, repo: str, check: str) -> tuple[str, ...]:
+        of = {"repo": repo, "check": check}
+        found = await self._read(
+            f"Reading the flaky tests of {check}",
+            lambda connection: connection.scalars(tables.FLAKY_TESTS, of).all(),
+        )
+        # Not by the database, whose order of letters may be another.
+        return tuple(sorted(found))
+
+    async def suspend(self, suspension: Suspension) -> None:
+        row = {
+            "id": suspension.id,
+            "repo": suspension.repo,
+            "since_s": suspension.since_s,
+            "content": suspension.model_dump_json(),
+            "at_s": self._clock(),
+        }
+        await self._write(
+            f"Storing the suspension {suspension.id}",
+            lambda connection: connection.execute(self._writes.suspend, row),
+        )
+
+    async def suspensions(self, repo: str | None = None) -> tuple[Suspension, ...]:
+        rows = await self._read(
+            "Listing suspensions",
+            lambda connection: connection.execute(tables.SUSPENSIONS).all(),
+        )
+        return tuple(
+            Suspension.model_validate_json(row.content) for row in rows if repo in (None, row.repo)
+        )
+
+    async def lift(self, suspension: str, by: str, why: str) -> bool:
+        row = {
+            "suspension": suspension,
+            "lifted_s": self._clock(),
+            "lifted_by": by,
+            "lifted_why": why,
+        }
+        return await self._write(
+            f"Lifting the suspension {suspension}",
+            lambda connection: connection.execute(tables.LIFT, row).rowcount == 1,
+        )
+
+    async def lessons(self, repo: str, limit: int = 10) -> tuple[Lesson, ...]:
+        def work(connection: Connection) -> tuple[Lesson, ...]:
+            rows = map(_pipeline_row, _page_by_page(connection, tables.LESSONS))
+            return tuple(islice(lessons_of(rows, repo), limit))
+
+        return await self._read(f"Reading what earlier work in {repo} taught", work)
 
     # --- how it is done --------------------------------------------------------------------
 
@@ -511,6 +621,25 @@ def _pipeline_row(row: Row[*tuple[Any, ...]]) -> PipelineRow:
     result = None if row.result is None else PipelineResult.model_validate_json(row.result)
     request = PipelineRequest.model_validate_json(row.request)
     return pipeline_row(request, row.started_s, row.ended_s, result)
+
+
+def _page_by_page(connection: Connection, wanted: Select[Any]) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Rows that are large, and of which the first few are mostly enough."""
+    offset = 0
+    while page := connection.execute(wanted, {"limit": PAGE_ROWS, "offset": offset}).all():
+        yield from page
+        offset += PAGE_ROWS
+
+
+def _packed(known: Outcomes) -> bytes:
+    """Thousands of ids that differ in their ends: a tenth of the text."""
+    tests = {"passed": sorted(known.passed), "failed": sorted(known.failed)}
+    return zlib.compress(json.dumps(tests).encode())
+
+
+def _unpacked(tests: bytes) -> Outcomes:
+    known = json.loads(zlib.decompress(tests))
+    return Outcomes(frozenset(known["passed"]), frozenset(known["failed"]))
 
 
 def _log_line(row: Row[*tuple[Any, ...]]) -> LogLine:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     and_,
     bindparam,
     delete,
@@ -140,6 +141,51 @@ proofs = Table(
     Column("at_s", Double, nullable=False),
 )
 
+seen = Table(
+    "seen",
+    metadata,
+    # Its order is the order of first writing: a later body of the same key keeps the row.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    UniqueConstraint("pipeline", "kind", "key"),
+)
+
+# One row for all tests of a check on a commit: a row for each would be thousands per candidate.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("repo", Text, primary_key=True),
+    Column("check", Text, primary_key=True),
+    Column("commit", Text, primary_key=True),
+    Column("tests", LargeBinary, nullable=False),
+)
+
+flaky_tests = Table(
+    "flaky_tests",
+    metadata,
+    Column("repo", Text, primary_key=True),
+    Column("check", Text, primary_key=True),
+    Column("test", Text, primary_key=True),
+    Column("at_s", Double, nullable=False),
+)
+
+suspensions = Table(
+    "suspensions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("repo", Text, nullable=False),
+    Column("since_s", Double, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("lifted_s", Double),
+    Column("lifted_by", Text),
+    Column("lifted_why", Text),
+)
+
 INSERT: Mapping[str, Callable[[Table], Any]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
@@ -163,8 +209,24 @@ class Writes:
         self.add_trace = new(trace).on_conflict_do_nothing(index_elements=["session", "n"])
         self.begin_tool = new(tool_calls).on_conflict_do_nothing(index_elements=["head", "call"])
         self.intend = new(effects).on_conflict_do_nothing(index_elements=["key"])
-        self.put_proof = new(proofs).on_conflict_do_nothing(index_elements=["commit", "pipeline"])
+        self.begin_outcomes = new(outcomes).on_conflict_do_nothing(
+            index_elements=["repo", "check", "commit"]
+        )
+        self.add_flaky = new(flaky_tests).on_conflict_do_nothing(
+            index_elements=["repo", "check", "test"]
+        )
+        self.suspend = new(suspensions).on_conflict_do_nothing(index_elements=["id"])
 
+        proof = new(proofs)
+        self.put_proof = proof.on_conflict_do_update(
+            index_elements=["commit", "pipeline"],
+            set_={"content": proof.excluded.content, "at_s": proof.excluded.at_s},
+            where=proofs.c.content != proof.excluded.content,
+        )
+        look = new(seen)
+        self.see = look.on_conflict_do_update(
+            index_elements=["pipeline", "kind", "key"], set_={"body": look.excluded.body}
+        )
         end = new(tool_calls)
         self.end_tool = end.on_conflict_do_update(
             index_elements=["head", "call"],
@@ -214,6 +276,15 @@ CLOSE_PIPELINE = update(pipelines).where(
     pipelines.c.id == bindparam("pipeline"), pipelines.c.ended_s.is_(None)
 )
 RECEIVE = update(effects).where(effects.c.key == bindparam("effect"), effects.c.receipt.is_(None))
+CLOSE_AGAIN = update(sessions).where(sessions.c.id == bindparam("session"))
+SET_OUTCOMES = update(outcomes).where(
+    outcomes.c.repo == bindparam("of_repo"),
+    outcomes.c.check == bindparam("of_check"),
+    outcomes.c.commit == bindparam("of_commit"),
+)
+LIFT = update(suspensions).where(
+    suspensions.c.id == bindparam("suspension"), suspensions.c.lifted_s.is_(None)
+)
 ADD_LINES = insert(log)
 FORGET_TRACE = delete(trace).where(trace.c.session == bindparam("id"))
 
@@ -273,6 +344,46 @@ LINES = (
     .order_by(log.c.id)
 )
 EFFECT = select(effects.c.intent, effects.c.receipt).where(effects.c.key == bindparam("key"))
+# An act's key names its pipeline between slashes. What `replace` changes contains it: LIKE would
+# have characters to escape, and SQLite's disregards case.
+KEY = literal("/").concat(effects.c.key).concat("/")
+EFFECTS = (
+    select(effects.c.key, effects.c.intent, effects.c.receipt)
+    .where(func.replace(KEY, bindparam("named"), "") != KEY)
+    .order_by(effects.c.at_s, effects.c.key)
+)
+LESSONS = (
+    PIPELINE.where(
+        pipelines.c.ended_s.is_not(None),
+        # Only narrows it down: results are large to read.
+        pipelines.c.result.contains('"lessons":[', autoescape=True),
+    )
+    .order_by(pipelines.c.ended_s.desc(), pipelines.c.id)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+SEEN = (
+    select(seen.c.key, seen.c.kind, seen.c.body)
+    .where(seen.c.pipeline == bindparam("pipeline"))
+    .order_by(seen.c.id)
+)
+OUTCOMES = (
+    select(outcomes.c.tests)
+    .where(
+        outcomes.c.repo == bindparam("repo"),
+        outcomes.c.check == bindparam("check"),
+        outcomes.c.commit == bindparam("commit"),
+    )
+    .with_for_update()
+)
+FLAKY_TESTS = select(flaky_tests.c.test).where(
+    flaky_tests.c.repo == bindparam("repo"), flaky_tests.c.check == bindparam("check")
+)
+SUSPENSIONS = (
+    select(suspensions.c.repo, suspensions.c.content)
+    .where(suspensions.c.lifted_s.is_(None))
+    .order_by(suspensions.c.since_s, suspensions.c.at_s, suspensions.c.id)
+)
 PROOF = (
     select(proofs.c.content)
     .where(proofs.c.commit == bindparam("commit"))

@@ -9,10 +9,13 @@ from worktrain.contracts.delivery import (
     CloseWorktreeRequest,
     CommitReply,
     CommitRequest,
+    Foreign,
     RebaseReply,
     RebaseRequest,
+    RevertRequest,
     SnapshotRequest,
 )
+from worktrain.contracts.examination import Changes
 from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
 
 
@@ -44,12 +47,9 @@ class Workspaces(Protocol):
         """Those of the paths that are regular files of at most 1 MB as of a commit, as texts."""
         ...
 
-    async def log(self, repo: str, commit: str, count: int) -> str:
-        """The newest commits up to `commit`, one line each."""
-        ...
-
     async def open(self, request: WorktreeRequest, root: Path, queue: str) -> Worktree:
-        """Make the session's checkout at `root`, or find the one it already has."""
+        """Make the session's checkout at `root`, or find the one it already has. One in which
+        nothing was changed is brought to where somebody else has moved its branch."""
         ...
 
     async def diff(self, repo: str, base: str, candidate: str) -> str:
@@ -57,8 +57,15 @@ class Workspaces(Protocol):
         every file that was shortened or left out named."""
         ...
 
+    async def changes(self, repo: str, base: str, candidate: str) -> Changes:
+        """What `candidate` changes against the commit where it left `base`, as facts. What the
+        bounds of `Changes` leave out is named in it."""
+        ...
+
     async def commit(self, request: CommitRequest) -> CommitReply:
-        """Commit everything in the worktree onto its branch, with the user's own identity."""
+        """Commit everything in the worktree onto its branch, with the user's own identity. With
+        `request.known`, nothing is committed where the branch has commits of others beyond it,
+        or has lost it; when `known` is a commit of others, the work is put on top of it."""
         ...
 
     async def snapshot(self, request: SnapshotRequest) -> CommitRef:
@@ -68,7 +75,22 @@ class Workspaces(Protocol):
         ...
 
     async def rebase(self, request: RebaseRequest) -> RebaseReply:
-        """Rebase the worktree's branch; on a conflict undo it and name the files."""
+        """Rebase the worktree's branch; on a conflict undo it and name the files. Then
+        `request.branch` is created at the result, or moved forward to it, never back: raises
+        misconfigured when it is not one of WorkTrain's own or is checked out somewhere, conflict
+        when the result does not build on it."""
+        ...
+
+    async def foreign(self, repo: str, branch: str, known: str | None) -> Foreign | None:
+        """What somebody else did to a work branch that WorkTrain left at `known`, here or on the
+        remote if the branch was pushed there: commits beyond it, or in its place. None asks
+        nothing."""
+        ...
+
+    async def revert(self, request: RevertRequest) -> CommitRef:
+        """A commit on the new branch `request.branch`, on top of `base.at`, that undoes everything
+        from `before` to `merged`. Raises conflict where later work is in the way, where it is
+        undone already, or where the branch holds something else."""
         ...
 
     async def checkout(self, repo: str, commit: str, root: Path) -> None:

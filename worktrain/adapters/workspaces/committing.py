@@ -41,11 +41,16 @@ async def commit_tree(
 
 
 def message_of(request: CommitRequest) -> str:
-    """The message of a session's commit, its key among the trailers."""
-    trailers = [*request.trailers, (KEY, request.key)]
+    """The message of a session's commit."""
+    return message(request.subject, request.body, request.key, request.trailers)
+
+
+def message(subject: str, body: str, key: str, others: Sequence[tuple[str, str]] = ()) -> str:
+    """The message of a commit of ours, its key among the trailers."""
+    trailers = [*others, (KEY, key)]
     parts = [
-        _line(request.subject) or "Work by WorkTrain",
-        request.body.replace("\0", "").strip(),
+        _line(subject) or "Work by WorkTrain",
+        body.replace("\0", "").strip(),
         "\n".join(f"{re.sub(r'[^A-Za-z0-9-]', '-', k)}: {_line(v)}" for k, v in trailers),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

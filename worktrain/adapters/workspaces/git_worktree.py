@@ -11,12 +11,17 @@ from worktrain.adapters.workspaces import (
     branches,
     checkouts,
     committing,
+    comparing,
     contents,
+    following,
+    foreign,
     moving,
     replaying,
+    reverting,
     reviewing,
     snapshots,
     staging,
+    taking,
 )
 from worktrain.adapters.workspaces.git import Git, disk, printable, split
 from worktrain.adapters.workspaces.repository import Repository, real
@@ -26,12 +31,14 @@ from worktrain.contracts.delivery import (
     CommitReply,
     CommitRequest,
     Conflicted,
-    NothingChanged,
+    Foreign,
     Rebased,
     RebaseReply,
     RebaseRequest,
+    RevertRequest,
     SnapshotRequest,
 )
+from worktrain.contracts.examination import Changes
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
 
@@ -93,26 +100,14 @@ class GitWorkspaces:
         found = await Repository.find(self._git, repo)
         return await contents.texts(found, await found.commit(commit), paths)
 
-    async def log(self, repo: str, commit: str, count: int) -> str:
-        found = await Repository.find(self._git, repo)
-        at = await found.commit(commit)
-        text = await self._git.run(
-            found.at,
-            "log",
-            f"--max-count={count}",
-            "--no-show-signature",
-            "--format=%h %s",
-            at.commit,
-            "--",
-            doing=f"Reading the newest commits up to {at.commit}",
-        )
-        return "\n".join(line[:200] for line in printable(text).splitlines())
-
     async def tree(self, repo: str, commit: str) -> CommitRef:
         return await (await Repository.find(self._git, repo)).commit(commit)
 
     async def diff(self, repo: str, base: str, candidate: str) -> str:
         return await reviewing.diff(await Repository.find(self._git, repo), base, candidate)
+
+    async def changes(self, repo: str, base: str, candidate: str) -> Changes:
+        return await comparing.changes(await Repository.find(self._git, repo), base, candidate)
 
     # --- a session's worktree ------------------------------------------------------------
 
@@ -125,7 +120,7 @@ class GitWorkspaces:
             checkout = await checkouts.existing(found, request, here)
             if checkout is None:
                 checkout = await checkouts.make(found, request, here)
-            await moving.settle(found, checkout, request.branch)
+            await following.followed(found, checkout, request.branch)
             if await found.named(moving.START, checkout.at) is None:
                 await moving.point(
                     found, checkout, moving.START, await moving.head_of(found, checkout, None)
@@ -144,25 +139,8 @@ class GitWorkspaces:
 
     async def commit(self, request: CommitRequest) -> CommitReply:
         found, checkout = await checkouts.ours(self._git, request.worktree)
-        branch = request.worktree.branch
         async with found.exclusive():
-            await moving.settle(found, checkout, branch)
-            head = await moving.head_of(found, checkout, branch)
-            start = await found.named(moving.START, checkout.at) or head
-            index = await staging.staged(found, checkout, start)
-            tree = await staging.tree_of(found, checkout, index)
-            keyed = await committing.keyed(found, head, request.key)
-            if keyed == head and tree == (await found.commit(head)).tree:
-                await moving.arrive(found, checkout, branch, head, index)
-                return await committing.committed(found, head)
-            if tree == (await found.commit(start)).tree:
-                return await committing.committed(found, keyed) if keyed else NothingChanged()
-            made = await committing.commit_tree(
-                found, tree, (start,), committing.message_of(request)
-            )
-            await moving.point(found, checkout, moving.branch_ref(branch), made, head)
-            await moving.arrive(found, checkout, branch, made, index)
-            return await committing.committed(found, made)
+            return await taking.taken(found, checkout, request)
 
     async def snapshot(self, request: SnapshotRequest) -> CommitRef:
         found, checkout = await checkouts.ours(self._git, request.worktree)
@@ -176,23 +154,36 @@ class GitWorkspaces:
         branch = request.worktree.branch
         onto = (await found.commit(request.onto.commit)).commit
         async with found.exclusive():
-            await moving.settle(found, checkout, branch)
-            head = await moving.head_of(found, checkout, branch)
-            if await found.contains(head, onto):
-                return Rebased(at=await found.commit(head))
-            index = await staging.staged(found, checkout, head)
-            if await staging.tree_of(found, checkout, index) != (await found.commit(head)).tree:
-                raise AdapterError(
-                    FailureKind.CONFLICT,
-                    f"Rebasing {branch or 'the worktree'} in {checkout.root}: it holds changes "
-                    "that are not committed; commit them first.",
-                )
-            moved = await replaying.replayed(found, head, onto)
-            if isinstance(moved, Conflicted):
-                return moved
-            await moving.point(found, checkout, moving.MOVING, moved)
-            await moving.settle(found, checkout, branch)
-        return Rebased(at=await found.commit(moved))
+            if request.branch:
+                await following.free(found, checkout, request.branch)
+            head = await following.followed(found, checkout, branch)
+            if not await found.contains(head, onto):
+                index = await staging.staged(found, checkout, head)
+                if await staging.tree_of(found, checkout, index) != (await found.commit(head)).tree:
+                    raise AdapterError(
+                        FailureKind.CONFLICT,
+                        f"Rebasing {branch or 'the worktree'} in {checkout.root}: it holds changes "
+                        "that are not committed; commit them first.",
+                    )
+                moved = await replaying.replayed(found, head, onto)
+                if isinstance(moved, Conflicted):
+                    return moved
+                await following.move(found, checkout, branch, moved)
+                head = moved
+            if request.branch:
+                await following.advance(found, request.branch, head)
+        return Rebased(at=await found.commit(head))
+
+    async def foreign(self, repo: str, branch: str, known: str | None) -> Foreign | None:
+        found = await Repository.find(self._git, repo)
+        await branches.check_name(found, branch)
+        return None if known is None else await foreign.on_branch(found, branch, known)
+
+    async def revert(self, request: RevertRequest) -> CommitRef:
+        found = await Repository.find(self._git, request.repo)
+        await branches.check_name(found, request.branch)
+        async with found.exclusive():
+            return await reverting.reverted(found, request)
 
     async def close(self, request: CloseWorktreeRequest) -> CloseWorktreeReply:
         worktree = request.worktree

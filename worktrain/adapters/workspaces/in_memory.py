@@ -1,12 +1,15 @@
 """Workspaces without a disk: files are texts, trees and commits are digests of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from pathlib import Path
 
+from worktrain.adapters.workspaces import reverting
 from worktrain.adapters.workspaces.committing import FILES_MAX, saved_ref
+from worktrain.adapters.workspaces.comparing import collected, compared
 from worktrain.adapters.workspaces.contents import READ_BYTES_MAX
+from worktrain.adapters.workspaces.following import check_own
 from worktrain.adapters.workspaces.reviewing import shortened
 from worktrain.adapters.workspaces.snapshots import folder_of, snapshot_ref
 from worktrain.contracts.base import digest
@@ -17,16 +20,20 @@ from worktrain.contracts.delivery import (
     CommitRequest,
     Committed,
     Conflicted,
+    Foreign,
     NothingChanged,
     Rebased,
     RebaseReply,
     RebaseRequest,
+    RevertRequest,
     SnapshotRequest,
 )
+from worktrain.contracts.examination import Changes
 from worktrain.contracts.failure import AdapterError, FailureKind
 from worktrain.contracts.workspace import Base, CommitRef, Worktree, WorktreeRequest
 
 Files = dict[str, str]
+SOMEBODY = "Somebody <somebody@example.invalid>"
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,9 @@ class InMemoryCommit:
     parent: str | None
     message: str
     key: str | None = None
+    """None when somebody else made it."""
+    author: str = SOMEBODY
+    """Of a commit without a key."""
 
 
 class InMemoryRepository:
@@ -142,13 +152,6 @@ class InMemoryWorkspaces:
             if sizes.get(path, READ_BYTES_MAX + 1) <= READ_BYTES_MAX
         }
 
-    async def log(self, repo: str, commit: str, count: int) -> str:
-        found = self._find(repo)
-        newest = found.history(found.at(commit).commit)[:count]
-        return "\n".join(
-            f"{name[:7]} {found.commits[name].message.partition(chr(10))[0]}" for name in newest
-        )
-
     async def tree(self, repo: str, commit: str) -> CommitRef:
         return self._find(repo).at(commit)
 
@@ -163,6 +166,12 @@ class InMemoryWorkspaces:
             text = "".join(unified_diff(before, after, f"a/{path}", f"b/{path}"))
             sections.append((path, f"diff --git a/{path} b/{path}\n{text}"))
         return shortened(sections)
+
+    async def changes(self, repo: str, base: str, candidate: str) -> Changes:
+        found = self._find(repo)
+        fork = _fork(found, found.at(base).commit, found.at(candidate).commit)
+        old: Files = found.commits[fork].files if fork else {}
+        return collected(compared(old, found.commits[candidate].files))
 
     async def open(self, request: WorktreeRequest, root: Path, queue: str) -> Worktree:
         found = self._find(request.repo)
@@ -184,6 +193,7 @@ class InMemoryWorkspaces:
             self.worktrees[place] = InMemoryWorktree(
                 request.session, request.repo, request.branch, start, files
             )
+        self._follow(found, self.worktrees[place])
         return Worktree(
             session=request.session,
             repo=request.repo,
@@ -194,15 +204,33 @@ class InMemoryWorkspaces:
 
     async def commit(self, request: CommitRequest) -> CommitReply:
         found, worktree = self._open(request.worktree)
+        head = worktree.start
+        if request.known is not None and worktree.branch is not None:
+            head = found.refs[worktree.branch]
+            theirs = _beyond(found, head, found.at(request.known).commit)
+            if theirs is not None:
+                return theirs
         if worktree.files == found.commits[worktree.start].files:
             history = found.history(worktree.start)
             keyed = (name for name in history if found.commits[name].key == request.key)
             earlier = next(keyed, None)
             return self._committed(found, earlier) if earlier else NothingChanged()
         message = f"{request.subject}\n\n{request.body}".strip()
-        made = found.add(InMemoryCommit(dict(worktree.files), worktree.start, message, request.key))
-        self._move(found, worktree, made.commit)
-        return self._committed(found, made.commit)
+        work = InMemoryCommit(dict(worktree.files), worktree.start, message, request.key)
+        made = found.add(work).commit
+        if head != worktree.start:
+            moved = _replayed(found, made, head)
+            if isinstance(moved, Conflicted):
+                raise AdapterError(
+                    FailureKind.CONFLICT,
+                    f"Committing the work of {request.key} on top of {head}, which somebody else "
+                    f"put on {worktree.branch}: both change {', '.join(moved.files)}; bring the "
+                    "two together by hand.",
+                )
+            made = moved
+            worktree.files = dict(found.commits[made].files)
+        self._move(found, worktree, made)
+        return self._committed(found, made)
 
     async def snapshot(self, request: SnapshotRequest) -> CommitRef:
         found, worktree = self._open(request.worktree)
@@ -217,6 +245,9 @@ class InMemoryWorkspaces:
 
     async def rebase(self, request: RebaseRequest) -> RebaseReply:
         found, worktree = self._open(request.worktree)
+        if request.branch:
+            self._check_free(request.worktree.repo, request.branch, worktree)
+        self._follow(found, worktree)
         onto, head = found.at(request.onto.commit).commit, worktree.start
         if worktree.files != found.commits[head].files:
             raise AdapterError(
@@ -224,32 +255,48 @@ class InMemoryWorkspaces:
                 f"Rebasing in {request.worktree.root}: it holds changes that are not committed; "
                 "commit them first.",
             )
-        if onto in found.history(head):
-            return Rebased(at=found.at(head))
-        fork = _fork(found, onto, head)
-        history = found.history(head)
-        for name in reversed(history[: history.index(fork)] if fork else history):
-            picked = found.commits[name]
-            before: Files = found.commits[picked.parent].files if picked.parent else {}
-            files = dict(found.commits[onto].files)
-            touched = differing(before, picked.files)
-            clashing = [
-                path
-                for path in touched
-                if files.get(path) not in (before.get(path),)
-                and files.get(path) != picked.files.get(path)
-            ]
-            if clashing:
-                return Conflicted(files=tuple(clashing)[:FILES_MAX])
-            for path in touched:
-                files.pop(path, None)
-                if path in picked.files:
-                    files[path] = picked.files[path]
-            if files != found.commits[onto].files:
-                onto = found.add(InMemoryCommit(files, onto, picked.message, picked.key)).commit
-        self._move(found, worktree, onto)
-        worktree.files = dict(found.commits[onto].files)
-        return Rebased(at=found.at(onto))
+        if onto not in found.history(head):
+            moved = _replayed(found, head, onto)
+            if isinstance(moved, Conflicted):
+                return moved
+            head = moved
+            self._move(found, worktree, head)
+            worktree.files = dict(found.commits[head].files)
+        if request.branch:
+            self._advance(found, request.branch, head)
+        return Rebased(at=found.at(head))
+
+    async def foreign(self, repo: str, branch: str, known: str | None) -> Foreign | None:
+        found = self._find(repo)
+        head = found.refs.get(branch)
+        if known is None or head is None:
+            return None
+        return _beyond(found, head, found.at(known).commit)
+
+    async def revert(self, request: RevertRequest) -> CommitRef:
+        found = self._find(request.repo)
+        doing = f"Undoing {request.merged.commit} on {request.base.branch}"
+        check_own(request.branch)
+        key, head = reverting.key_of(request), found.refs.get(request.branch)
+        if head is not None:
+            if found.commits[head].key == key:
+                return found.at(head)
+            raise reverting.taken(doing, request.branch)
+        base = found.at(request.base.at.commit)
+        if request.merged.commit not in found.history(base.commit):
+            raise reverting.not_there(doing, request)
+        merged, before = (
+            found.commits[found.at(one.commit).commit].files
+            for one in (request.merged, request.before)
+        )
+        files = _merged_files(found.commits[base.commit].files, merged, before)
+        if isinstance(files, Conflicted):
+            raise reverting.clashing(doing, files)
+        if tree_of(files) == base.tree:
+            raise reverting.undone_already(doing)
+        made = found.add(InMemoryCommit(files, base.commit, f"Revert\n\n{request.why}", key))
+        found.refs[request.branch] = made.commit
+        return made
 
     async def checkout(self, repo: str, commit: str, root: Path) -> None:
         found = self._find(repo)
@@ -304,6 +351,35 @@ class InMemoryWorkspaces:
         if worktree.branch is not None:
             found.refs[worktree.branch] = commit
 
+    def _follow(self, found: InMemoryRepository, worktree: InMemoryWorktree) -> None:
+        """Bring files that nobody changed to where somebody else has moved their branch."""
+        head = found.refs.get(worktree.branch or "", worktree.start)
+        if head != worktree.start and worktree.files == found.commits[worktree.start].files:
+            worktree.start, worktree.files = head, dict(found.commits[head].files)
+
+    def _check_free(self, repo: str, branch: str, own: InMemoryWorktree) -> None:
+        check_own(branch)
+        for root, other in self.worktrees.items():
+            if other is not own and _of(other) == (repo, branch):
+                raise AdapterError(
+                    FailureKind.MISCONFIGURED,
+                    f"Moving {branch} forward: it is checked out in {root}; close that worktree, "
+                    "then resume.",
+                )
+
+    def _advance(self, found: InMemoryRepository, branch: str, to: str) -> None:
+        head = found.refs.get(branch, to)
+        if to in found.history(head):
+            found.refs.setdefault(branch, to)
+        elif head in found.history(to):
+            found.refs[branch] = to
+        else:
+            raise AdapterError(
+                FailureKind.CONFLICT,
+                f"Moving {branch} forward to {to}: it names {head}, which that does not build "
+                "on; look at who has moved it, and decide by hand.",
+            )
+
     def _committed(self, found: InMemoryRepository, commit: str) -> Committed:
         made = found.commits[commit]
         before: Files = found.commits[made.parent].files if made.parent else {}
@@ -318,6 +394,51 @@ def tree_of(files: Mapping[str, str]) -> str:
 
 def _of(worktree: InMemoryWorktree) -> tuple[str, str | None]:
     return worktree.repo, worktree.branch
+
+
+def _beyond(found: InMemoryRepository, head: str, known: str) -> Foreign | None:
+    """What `head` holds of others beyond `known`, or in its place."""
+    past, history = set(found.history(known)), found.history(head)
+    made = [found.commits[name] for name in history if name not in past]
+    theirs = [commit.author for commit in made if commit.key is None]
+    if known in history and not theirs:
+        return None
+    authors = theirs or [commit.author for commit in made]
+    return Foreign(head=found.at(head), by=tuple(dict.fromkeys(authors)))
+
+
+def _replayed(found: InMemoryRepository, head: str, onto: str) -> str | Conflicted:
+    """The head's own commits made again on `onto`: the last one, or the files in conflict."""
+    fork = _fork(found, onto, head)
+    history = found.history(head)
+    for name in reversed(history[: history.index(fork)] if fork else history):
+        picked = found.commits[name]
+        before: Files = found.commits[picked.parent].files if picked.parent else {}
+        files = _merged_files(found.commits[onto].files, before, picked.files)
+        if isinstance(files, Conflicted):
+            return files
+        if files != found.commits[onto].files:
+            again = replace(picked, files=files, parent=onto)
+            onto = found.add(again).commit
+    return onto
+
+
+def _merged_files(
+    ours: Mapping[str, str], before: Mapping[str, str], theirs: Mapping[str, str]
+) -> Files | Conflicted:
+    """What `theirs` made of `before`, done to `ours`; a file that both changed is a conflict."""
+    files = dict(ours)
+    touched = differing(before, theirs)
+    clashing = [
+        path for path in touched if ours.get(path) not in (before.get(path), theirs.get(path))
+    ]
+    if clashing:
+        return Conflicted(files=tuple(clashing)[:FILES_MAX])
+    for path in touched:
+        files.pop(path, None)
+        if path in theirs:
+            files[path] = theirs[path]
+    return files
 
 
 def _fork(found: InMemoryRepository, one: str, other: str) -> str | None:

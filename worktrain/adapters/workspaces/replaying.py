@@ -26,40 +26,54 @@ async def replayed(found: Repository, head: str, onto: str) -> str | Conflicted:
         parent = await found.named(f"{commit}^")
         # A stand-in for the tip whose only parent is the commit's own: their merge base is
         # then that parent, and merging them is picking the commit.
-        stand_in = await found.git.run(
-            found.at,
-            "commit-tree",
-            tip.tree,
-            *(("-p", parent) if parent else ()),
-            doing=doing,
-            stdin=b"stand-in\n",
-            config=await found.identity(),
+        tree = await merged_tree(
+            found, await stand_in(found, tip.tree, parent, doing), commit, doing
         )
-        merged = await found.git.attempt(
-            found.at,
-            "merge-tree",
-            "--write-tree",
-            "-z",
-            "--name-only",
-            "--no-messages",
-            "--allow-unrelated-histories",
-            stand_in.strip(),
-            commit,
-            doing=doing,
-        )
-        tree, *files = split(merged.text) or [""]
-        if merged.code == 1:
-            return Conflicted(
-                files=tuple(map(printable, dict.fromkeys(files)))[: committing.FILES_MAX]
-            )
-        if merged.code != 0:
-            raise found.git.failed(
-                merged, FailureKind.MISCONFIGURED, doing, "git 2.38 or newer is needed"
-            )
+        if isinstance(tree, Conflicted):
+            return tree
         if tree == tip.tree:
             continue
         tip = CommitRef(commit=await _picked(found, commit, tree, tip.commit), tree=tree)
     return tip.commit
+
+
+async def stand_in(found: Repository, tree: str, parent: str | None, doing: str) -> str:
+    """A commit of a tree at a place of our choosing; nothing points at it."""
+    made = await found.git.run(
+        found.at,
+        "commit-tree",
+        tree,
+        *(("-p", parent) if parent else ()),
+        doing=doing,
+        stdin=b"stand-in\n",
+        config=await found.identity(),
+    )
+    return made.strip()
+
+
+async def merged_tree(found: Repository, one: str, other: str, doing: str) -> str | Conflicted:
+    """The tree of two commits merged, or the files in conflict."""
+    merged = await found.git.attempt(
+        found.at,
+        "merge-tree",
+        "--write-tree",
+        "-z",
+        "--name-only",
+        "--no-messages",
+        "--allow-unrelated-histories",
+        one,
+        other,
+        doing=doing,
+    )
+    tree, *files = split(merged.text) or [""]
+    if merged.code == 1:
+        named = tuple(map(printable, dict.fromkeys(files)))
+        return Conflicted(files=named[: committing.FILES_MAX])
+    if merged.code != 0:
+        raise found.git.failed(
+            merged, FailureKind.MISCONFIGURED, doing, "git 2.38 or newer is needed"
+        )
+    return tree
 
 
 async def _picked(found: Repository, commit: str, tree: str, parent: str) -> str:

@@ -20,8 +20,9 @@ async def diff(found: Repository, base: str, candidate: str) -> str:
     doing = f"Comparing {at.commit} with {to.commit}"
     fork = await found.git.attempt(found.at, "merge-base", at.commit, to.commit, doing=doing)
     ends = (fork.text.strip() or at.commit, to.commit)
-    # Attributes of the candidate are not consulted here: one of them could declare its own
-    # code binary and so keep it from the reviewer.
+    # No attributes are consulted, neither the candidate's nor those in the owner's index: one of
+    # them could declare code binary and so keep it from the reviewer.
+    env = {"GIT_INDEX_FILE": str(found.common / "worktrain-no-index"), "GIT_ATTR_NOSYSTEM": "1"}
     patch = await found.git.attempt(
         found.at,
         "diff-tree",
@@ -36,6 +37,8 @@ async def diff(found: Repository, base: str, candidate: str) -> str:
         *ends,
         doing=doing,
         out_bytes_max=16_000_000,
+        config=("core.attributesFile=/dev/null",),
+        env=env,
     )
     if patch.code != 0:
         raise found.git.failed(patch, FailureKind.CONFLICT, doing)

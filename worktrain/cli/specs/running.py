@@ -19,8 +19,8 @@ from worktrain.cli.run import begin, task_of
 from worktrain.client import Begun, Client
 from worktrain.contracts.base import JsonObject, digest
 from worktrain.contracts.failure import AdapterError, FailureKind
-from worktrain.contracts.pipeline import PipelineKind
 from worktrain.contracts.plan import Plan, PlanStep
+from worktrain.contracts.route import PipelineKind
 from worktrain.contracts.task import Task
 from worktrain.engine import context_check, schemas
 from worktrain.engine.fault import nearest

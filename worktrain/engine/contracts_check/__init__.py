@@ -29,6 +29,7 @@ from worktrain.contracts.artifact import (
     LoopControl,
     ProjectArtifact,
     ResearchReport,
+    Retrospective,
     ReviewVerdict,
     ShapingHandoff,
     SpecDraft,
@@ -69,6 +70,7 @@ ARTIFACTS: Mapping[str, type[Authored]] = {
     "wr.design": Design,
     "wr.triage": Triage,
     "wr.digest": Digest,
+    "wr.retrospective": Retrospective,
     "wr.spec_draft": SpecDraft,
 }
 

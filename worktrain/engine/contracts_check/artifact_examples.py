@@ -28,6 +28,27 @@ EXAMPLES: Mapping[str, JsonObject] = {
         "acceptanceCriteria": [
             {"id": "AC1", "statement": "Login with an upper-case address finds the account."},
             {"id": "AC2", "statement": "A wrong address is still refused."},
+            {"id": "AC3", "statement": "Sign-up with an address in another case is refused."},
+        ],
+        "filesInScope": ["app/*.py", "tests/test_login.py", "tests/test_signup.py"],
+        "slices": [
+            {
+                "id": "S1",
+                "title": "Login finds the account",
+                "goal": "`normalise` exists, and login looks the account up by it.",
+                "files": ["app/address.py", "app/login.py", "tests/test_login.py"],
+                "check": "tests/test_login.py passes with an upper-case address.",
+                "criteria": ["AC1", "AC2"],
+            },
+            {
+                "id": "S2",
+                "title": "Sign-up refuses the second spelling",
+                "goal": "Sign-up calls `normalise` before it looks for an account.",
+                "files": ["app/signup.py", "tests/test_signup.py"],
+                "check": "tests/test_signup.py passes with a known address in capitals.",
+                "dependsOn": ["S1"],
+                "criteria": ["AC3"],
+            },
         ],
     },
     "wr.coding_handoff": {
@@ -37,8 +58,25 @@ EXAMPLES: Mapping[str, JsonObject] = {
         "testsAdded": ["tests/test_login.py::test_upper_case_address"],
         "filesChanged": ["app/login.py", "tests/test_login.py"],
         "criteria": [
-            {"criterion": "AC1", "evidence": "tests/test_login.py::test_upper_case_address"},
-            {"criterion": "AC2", "evidence": "tests/test_login.py::test_wrong_address"},
+            {
+                "criterion": "AC1",
+                "evidence": "The account is found by the normalised address; seen failing before.",
+                "code": ["app/login.py"],
+                "tests": ["tests/test_login.py::test_upper_case_address"],
+            },
+            {
+                "criterion": "AC2",
+                "evidence": "No account is found for another address.",
+                "code": ["app/login.py"],
+                "tests": ["tests/test_login.py::test_wrong_address"],
+            },
+        ],
+        "dispositions": [
+            {
+                "finding": "F1",
+                "outcome": "fixed_now",
+                "evidence": "app/login.py:12 strips the ends only; test_inner_space fails without.",
+            }
         ],
     },
     "wr.review_verdict": {
@@ -55,9 +93,15 @@ EXAMPLES: Mapping[str, JsonObject] = {
                 "endLine": 12,
                 "causalLink": "replace(' ', '') removes every space, strip() was meant.",
                 "remediation": "Use strip().",
+                "known": "F2",
             }
         ],
         "summary": "The change does what was asked; one edge case is wrong.",
+        "criteria": [
+            {"criterion": "AC1", "met": "yes", "evidence": "test_upper_case_address, run here."},
+            {"criterion": "AC2", "met": "unsure", "evidence": "No test enters a wrong address."},
+        ],
+        "acceptedFiles": ["app/address.py"],
     },
     "wr.differentiation_handoff": {
         "kind": "wr.differentiation_handoff",
@@ -127,6 +171,10 @@ EXAMPLES: Mapping[str, JsonObject] = {
         "affectedDomains": ["login", "sign-up"],
         "recommendedPipeline": ["coding", "review"],
         "rationale": "One comparison in one file; but everyone passes through it.",
+        "maturity": "shaped",
+        "interpretation": "Login accepts a registered address in any case; stored ones stay.",
+        "interpretationConfidence": "low",
+        "openQuestions": ["Shall sign-up refuse an address that differs only in its case?"],
     },
     "wr.investigation": {
         "kind": "wr.investigation",
@@ -216,6 +264,12 @@ EXAMPLES: Mapping[str, JsonObject] = {
         "blocked": ["Export for partners (#19): waits for their answer."],
         "next": ["Merge duplicate accounts (#23)."],
         "learned": ["A test for each spelling would have shown it in January."],
+    },
+    "wr.retrospective": {
+        "kind": "wr.retrospective",
+        "summary": "Login was to accept any case. Merged after one fix: sign-up had been missed.",
+        "lessons": ["Addresses are compared in app/signup.py too: change both, or neither."],
+        "rootCause": "No test signs up with a known address in capitals, so nothing failed.",
     },
     "wr.spec_draft": {
         "kind": "wr.spec_draft",

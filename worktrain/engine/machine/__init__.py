@@ -69,6 +69,7 @@ ALWAYS_ALLOWED = frozenset({"complete_step", "report_issue", "signal_coordinator
 ENDING_OF_FAILURE = {
     FailureKind.CONTEXT_TOO_LONG: SessionEnding.CONTEXT_FULL,
     FailureKind.REFUSED: SessionEnding.REFUSED,
+    FailureKind.UNAFFORDABLE: SessionEnding.COST_LIMIT,
 }
 
 Moved = tuple[SessionState, Command]
@@ -76,6 +77,19 @@ Moved = tuple[SessionState, Command]
 
 def advance(state: SessionState, happened: Happened) -> Moved:
     """Fold one event into the state and name the one thing to do next."""
+    after, command = _moved(state, happened)
+    for spent in budget.passed(state, after, happened.worked_s):
+        share = f"{budget.told(spent.used)} of {budget.told(spent.most)} {spent.unit}"
+        after = noted(after, TraceKind.SIGNAL, f"most of the {spent.limit} limit is used: {share}")
+    return after, command
+
+
+def current(state: SessionState) -> PlanStep:
+    """The step that the session is at."""
+    return walk.here(state)
+
+
+def _moved(state: SessionState, happened: Happened) -> Moved:
     state = changed(state, say=(*state.say, *happened.steers)) if happened.steers else state
     worked_s = happened.worked_s
     match happened.event:
@@ -90,7 +104,8 @@ def advance(state: SessionState, happened: Happened) -> Moved:
             return _after_turn(state, reply, worked_s)
         case ToolsRan(replies=replies):
             done: tuple[Say, ...] = tuple(ToolDone(call=reply.call) for reply in replies)
-            return _settle(changed(state, say=(*done, *state.say)), worked_s)
+            looks = state.looks + len(replies)
+            return _settle(changed(state, say=(*done, *state.say), looks=looks), worked_s)
         case Answered(text=text, by=by):
             return _after_answer(state, text, by, worked_s)
         case ChildrenEnded(children=children):
@@ -111,8 +126,8 @@ def advance(state: SessionState, happened: Happened) -> Moved:
             # It was stopped within a turn, and a conversation cannot go on from there.
             last = state.checkpoints[-1].id
             return _say_step(checkpoint.rewound(state, last, text, by), worked_s)
-        case ContinueAsked(text=text, by=by):
-            return _ask_model(checkpoint.continued(state, text, by), worked_s)
+        case ContinueAsked() as asked:
+            return _ask_model(checkpoint.continued(state, asked), worked_s)
         case CallFailed(failure=failure):
             ending = ENDING_OF_FAILURE.get(failure.kind, SessionEnding.FAILED)
             return state, Finish(ending=ending, why=failure.said)
@@ -122,15 +137,11 @@ def advance(state: SessionState, happened: Happened) -> Moved:
             assert_never(happened.event)
 
 
-def current(state: SessionState) -> PlanStep:
-    """The step that the session is at."""
-    return walk.here(state)
-
-
 # --- what a turn leads to ------------------------------------------------------------------
 
 
 def _after_turn(state: SessionState, reply: TurnReply, worked_s: float) -> Moved:
+    allowed = budget.tokens_left(state)
     state = changed(
         state,
         head=reply.head,
@@ -144,7 +155,7 @@ def _after_turn(state: SessionState, reply: TurnReply, worked_s: float) -> Moved
         return state, Finish(ending=SessionEnding.REFUSED, why=why)
     cut = reply.stop is StopReason.MAX_TOKENS
     if cut or not reply.calls:
-        return _nudge(state, reply, worked_s, cut=cut)
+        return _nudge(state, reply, worked_s, cut_at=allowed if cut else 0)
     calls = [call for call in reply.calls if _allowed(state, call)]
     claims = [call for call in calls if call.name == "complete_step"]
     decided = [call for call in calls if call.name in DECIDED_BY_ENGINE - {"complete_step"}]
@@ -171,8 +182,11 @@ def _allowed(state: SessionState, call: ToolCall) -> bool:
     return not tools or call.name in tools or call.name in ALWAYS_ALLOWED
 
 
-def _nudge(state: SessionState, reply: TurnReply, worked_s: float, *, cut: bool) -> Moved:
-    """Without a usable call nothing has been done: say so once, then it is over."""
+def _nudge(state: SessionState, reply: TurnReply, worked_s: float, *, cut_at: int) -> Moved:
+    """Without a usable call nothing has been done: say so once, then it is over.
+
+    `cut_at` is the most that a reply could have, in tokens, when it was cut off there; else 0.
+    """
     step = current(state).id
     # The end of a reply that was cut may be half a call, and half a call must not be run.
     not_run = tuple(
@@ -180,12 +194,14 @@ def _nudge(state: SessionState, reply: TurnReply, worked_s: float, *, cut: bool)
     )
     state = changed(state, say=(*not_run, *state.say))
     if state.reminders >= REMINDERS_MAX:
-        how = "was cut off at the output limit" if cut else "ended its turn without complete_step"
+        how = (
+            "was cut off at the output limit" if cut_at else "ended its turn without complete_step"
+        )
         return state, Finish(
             ending=SessionEnding.STOPPED_EARLY,
             why=f"the agent {how} {state.reminders + 1} times in a row at step {step!r}",
         )
-    word = CutOff(max_tokens=state.request.limits.output_tokens_max) if cut else Reminder(step=step)
+    word = CutOff(max_tokens=cut_at) if cut_at else Reminder(step=step)
     state = changed(state, reminders=state.reminders + 1, say=(*state.say, word))
     return _ask_model(state, worked_s)
 
@@ -453,10 +469,11 @@ def _ask_model(state: SessionState, worked_s: float) -> Moved:
         script=state.opened.script,
         context=state.opened.context,
         model=request.model or getattr(request.models, tier),
-        max_tokens=request.limits.output_tokens_max,
+        max_tokens=budget.tokens_left(state),
         step=step.id if step.system else "",
         tools=request.tools,
         trace=state.trace,
+        spend_microdollars_max=budget.microdollars_left(state),
     )
     state = changed(
         state, turn=state.turn + 1, say=(), trace=(), warned=state.warned or low is not None

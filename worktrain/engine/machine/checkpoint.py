@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from worktrain.contracts.session import Checkpoint, SessionOpened, SessionRequest, SessionState
+from worktrain.contracts.session import (
+    Checkpoint,
+    ContinueAsked,
+    GoOn,
+    SessionOpened,
+    SessionRequest,
+    SessionState,
+)
 from worktrain.contracts.trace import TraceKind
 from worktrain.contracts.turn import Continued, Rewound, Steer, Usage
 from worktrain.engine.context_check import merged
@@ -95,12 +102,25 @@ def rewound(state: SessionState, to: str, reason: str, by: str) -> SessionState:
     return noted(state, TraceKind.REWOUND, f"{by} put it back to {point.title!r}: {reason}")
 
 
-def continued(state: SessionState, text: str, by: str) -> SessionState:
-    """A finished session at its last step again, which has to be completed once more."""
+def continued(state: SessionState, asked: ContinueAsked) -> SessionState:
+    """A finished session at its last step again, which has to be completed once more.
+
+    What it has delivered stays delivered.
+    """
     last = state.checkpoints[-1]
     state = changed(state, **_afresh(), step=last.at, frame=last.frame)
-    say = (*state.say, Continued(step=last.title, text=text, by=by))
-    return noted(changed(state, say=say), TraceKind.CONTINUED, f"{by} asks for more: {text}")
+    more = Continued(step=last.title, text=asked.text, by=asked.by, attached=asked.attached)
+    state = changed(state, say=(*state.say, more))
+    return noted(state, TraceKind.CONTINUED, f"{asked.by} asks for more: {asked.text}")
+
+
+def resumed(state: SessionState, order: GoOn) -> SessionState:
+    """A parked session as it works on: at another commit, within other limits.
+
+    It is asked anew to hand over when little of those is left.
+    """
+    request = state.request.model_copy(update={"at": order.at, "limits": order.limits})
+    return changed(state, request=request, warned=False)
 
 
 def seeded(state: SessionState, request: SessionRequest, opened: SessionOpened) -> SessionState:

@@ -1,6 +1,7 @@
 """What the model reads: every word comes from the script, every fact from the session."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from worktrain.contracts.plan import Context, Script, Words
@@ -37,6 +38,7 @@ from worktrain.engine.templates import filled
 ALWAYS_OFFERED = frozenset({"complete_step", "report_issue"})
 """Tools without which no session can end or ask."""
 KNOWN_TITLE = "What is known already"
+_BACKTICKS = re.compile("`{3,}")
 
 
 def context(request: SessionRequest, words: Words, workspace_rules: Mapping[str, str]) -> Context:
@@ -102,16 +104,17 @@ def said(
     told: Context | None,
     outputs: Mapping[str, ToolOutput],
     reports: Mapping[str, SessionClosed] = {},
+    attached: Mapping[str, str] = {},
 ) -> Message:
     """The next user message. `told` is given for the first one; `outputs` by call id, `reports`
-    by session id.
+    by session id, `attached` texts by content hash.
 
     Tool results stand before text, as the API demands.
     """
     results: list[ToolResultBlock] = []
     texts = [TextBlock(text=told.opening)] if told else []
     for one in say:
-        block = _block(one, script, outputs, reports)
+        block = _block(one, script, outputs, reports, attached)
         if isinstance(block, ToolResultBlock):
             results.append(block)
         else:
@@ -124,6 +127,7 @@ def _block(
     script: Script,
     outputs: Mapping[str, ToolOutput],
     reports: Mapping[str, SessionClosed],
+    attached: Mapping[str, str],
 ) -> ToolResultBlock | TextBlock:
     words = script.words
     match one:
@@ -141,8 +145,18 @@ def _block(
             return TextBlock(text=reported(children, words, reports))
         case Rewound(step=step, reason=reason, by=by):
             return TextBlock(text=fill(words.rewound, step=step, reason=reason, by=by))
-        case Continued(step=step, text=text, by=by):
-            return TextBlock(text=fill(words.continued, step=step, text=text, by=by))
+        case Continued(step=step, text=text, by=by, attached=name):
+            material = attached[name].strip("\n") if name else ""
+            return TextBlock(
+                text=fill(
+                    words.continued,
+                    step=step,
+                    text=text,
+                    by=by,
+                    attached=material,
+                    fence=_fence(material),
+                )
+            )
         case ToolDone(call=call):
             output = outputs.get(call, ToolOutput(content=words.lost, ok=False))
             return ToolResultBlock(
@@ -198,6 +212,11 @@ def _instruction(prompt: StepPrompt, script: Script) -> str:
     if prompt.in_pass is not None:
         shown.insert(0, visible(_banner(prompt.in_pass, words)).strip())
     return "\n\n".join(part for part in shown if part)
+
+
+def _fence(material: str) -> str:
+    """A fence around a text that no line of the text can end."""
+    return "`" * max((len(found) + 1 for found in _BACKTICKS.findall(material)), default=3)
 
 
 def _banner(now: Pass, words: Words) -> str:

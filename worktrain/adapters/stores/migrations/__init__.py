@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, func, inspect, select, text
 from worktrain.adapters.stores.lanes import Lane
 from worktrain.contracts.failure import AdapterError, FailureKind
 
-REVISIONS = ("r0001", "r0002")
+REVISIONS = ("r0001", "r0002", "r0003")
 """Every revision of `versions/`, oldest first; repeated here because importing Alembic costs
 more than all of a start."""
 

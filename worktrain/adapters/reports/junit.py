@@ -7,30 +7,16 @@ number of tests and length of names are bounded, and the file is opened without 
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
-from worktrain.contracts.base import digest
+from worktrain.adapters.reports.report import TESTS_MAX, TestReport, reported, shortened
 
 BYTES_MAX = 32_000_000
-TESTS_MAX = 200_000
-ID_CHARACTERS_MAX = 300
 
-_OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
-# A test may be reported more than once (a teardown that failed): the gravest outcome stands.
-_GRAVITY = {"skipped": 0, "passed": 1, "failed": 2}
-
-
-@dataclass(frozen=True)
-class TestReport:
-    """Test ids (`classname::name`), each in one of three, sorted."""
-
-    __test__ = False
-
-    passed: tuple[str, ...]
-    failed: tuple[str, ...]
-    skipped: tuple[str, ...]
+_OUTCOMES = {"failure": "failed", "error": "error", "skipped": "skipped"}
+_GRAVITY = {"passed": 0, "skipped": 1, "error": 2, "failed": 3}
+"""Of what one test case says of itself."""
 
 
 def read(path: Path) -> TestReport | None:
@@ -72,7 +58,7 @@ def parse(content: bytes) -> TestReport:
 
 class _Reader:
     def __init__(self) -> None:
-        self._outcomes: dict[str, str] = {}
+        self._ended: list[tuple[str, str]] = []
         self._test: str | None = None
         self._outcome = "passed"
         self._suites = 0
@@ -84,31 +70,23 @@ class _Reader:
         if tag in ("testsuite", "testsuites"):
             self._suites += 1
         elif tag == "testcase":
-            self._test = _test_id(attributes.get("classname", ""), attributes.get("name", ""))
+            self._test = shortened(
+                f"{attributes.get('classname', '')}::{attributes.get('name', '')}"
+            )
             self._outcome = "passed"
-        elif self._test is not None and self._outcome != "failed":
-            self._outcome = _OUTCOMES.get(tag, self._outcome)
+        elif self._test is not None:
+            said = _OUTCOMES.get(tag, "passed")
+            self._outcome = max(self._outcome, said, key=_GRAVITY.__getitem__)
 
     def end(self, tag: str) -> None:
         if tag != "testcase" or self._test is None:
             return
-        known = self._outcomes.get(self._test, self._outcome)
-        self._outcomes[self._test] = max(known, self._outcome, key=_GRAVITY.__getitem__)
+        self._ended.append((self._test, self._outcome))
         self._test = None
-        if len(self._outcomes) > TESTS_MAX:
+        if len(self._ended) > 2 * TESTS_MAX:
             raise ValueError(f"it names more than {TESTS_MAX:,} tests")
 
     def report(self) -> TestReport:
         if not self._suites:
             raise ValueError("it holds no test suite")
-        by_outcome: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
-        for test, outcome in sorted(self._outcomes.items()):
-            by_outcome[outcome].append(test)
-        return TestReport(**{outcome: tuple(tests) for outcome, tests in by_outcome.items()})
-
-
-def _test_id(classname: str, name: str) -> str:
-    whole = f"{classname}::{name}"
-    if len(whole) <= ID_CHARACTERS_MAX:
-        return whole
-    return f"{whole[: ID_CHARACTERS_MAX - 13]}…{digest(whole)[:12]}"
+        return reported(self._ended)

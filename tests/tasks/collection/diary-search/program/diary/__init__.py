@@ -1,0 +1,1 @@
+"""A diary, one entry a day."""

@@ -1,0 +1,3 @@
+"""The programs of the collection have tests of their own, which are for their own repositories."""
+
+collect_ignore = ["collection"]
