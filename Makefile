@@ -39,9 +39,10 @@ replay: setup ## Replay every recorded history under three hash seeds.
 record: setup ## Record histories for what has none yet; a recorded one is never changed.
 	$(BIN)/python -m tests.replay.record
 
-bench: setup ## What a turn and an advance cost: against a bare Temporal loop, and by length of session.
+bench: setup ## What an advance, a turn and a delivery cost, each against something to compare with.
 	$(BIN)/python -m bench.engine
 	$(BIN)/python -m bench.turns
+	$(BIN)/python -m bench.delivery
 
 demo: setup ## From nothing to a merged change: a sample repository, a scripted model, no key.
 	$(BIN)/worktrain demo --dir .demo

@@ -109,6 +109,25 @@ def test_a_false_alarm_is_cleared_by_the_second_reviewer_but_merged_by_a_person(
     assert world.gates() == ["merge"]
 
 
+def test_a_finding_that_its_fixer_contests_is_decided_by_somebody_else() -> None:
+    said = iter(["critical", None])
+    contested = {"finding": "F1", "outcome": "invalid", "evidence": "It was run, and it holds."}
+    world = World(
+        config=AUTO,
+        artifacts={"wr.coding_handoff": {"dispositions": [contested]}},
+        choose=_but(
+            verdict=lambda choices: _severity(choices, said),
+            commit=lambda choices: choices[0] if world.commits == 0 else "nothing",
+        ),
+    )
+    assert world.play().ending is PipelineEnding.MERGED
+    assert world.phases().count("review") == 2
+    assert world.state is not None
+    assert [entry.standing for entry in world.state.ledger.entries] == ["invalid"]
+    # What was critical once is not merged without a person.
+    assert world.gates() == ["merge"]
+
+
 def test_passes_are_counted_before_they_start() -> None:
     claims = iter(["The sum is wrong.", "The unit is missing.", "No test.", "The sum is wrong."])
     said = iter(["major", "minor", "nit", "nit"])

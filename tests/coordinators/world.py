@@ -353,7 +353,8 @@ class World:
         delivered: tuple[Artifact, ...] = ()
         if ending is SessionEnding.COMPLETED:
             delivered = (self._artifact(phase),)
-        if phase is Phase.FIX:
+        # A pass whose session fails is begun again.
+        if phase is Phase.FIX and ending is SessionEnding.COMPLETED:
             self.passes += 1
             assert self.passes <= self.config.merge.passes_max, "one fix pass too many"
         return self._result(request.session, request.spec, phase, ending, 3, delivered, worktree)

@@ -27,7 +27,7 @@ from worktrain.contracts.failure import AdapterError
 from worktrain.demo.play import Stage, set_up, with_our_python
 from worktrain.settings import load
 
-UNTIL_S_MAX = 25
+UNTIL_S_MAX = 150
 """Long enough for a few recoveries of ten seconds each on a busy machine."""
 READY_S_MAX = 30
 ROWS_MAX = 200
@@ -185,6 +185,10 @@ class Board:
         while (session, turn) not in self._arrived:
             assert time.monotonic() < deadline, f"{session} did not come to turn {turn}"
             time.sleep(0.05)
+
+    def let(self, session: str, turn: int) -> None:
+        """Give the reply of one turn that was held back."""
+        self._holds.discard((session, turn))
 
     def release(self) -> None:
         """Give every reply that was held back."""

@@ -257,7 +257,7 @@ async def pipeline_of_one_spec_keeps_its_work(office: Office) -> None:
     office.add_spec("painting", f"steps:{CLAIM}{contract}")
     office.plays(follows("painting", write("colour.txt", "red"), deliver(CODING)))
     task = Task(source="typed", title="Paint it")
-    begun = await office.client.start("memory", task, PipelineKind.SPEC, None, spec="painting")
+    begun = await office.client.start(office.repo, task, PipelineKind.SPEC, None, spec="painting")
     office.ran.append(begun.id)
     result = await office.ended(begun.id)
     assert result.ending is PipelineEnding.COMPLETED
@@ -269,7 +269,7 @@ async def pipeline_of_a_spec_is_forked_and_continued(office: Office) -> None:
     more = follows("looking", notes(), notes(), notes(), notes())
     office.plays(more)
     task = Task(source="typed", title="Look")
-    begun = await office.client.start("memory", task, PipelineKind.SPEC, None, spec="looking")
+    begun = await office.client.start(office.repo, task, PipelineKind.SPEC, None, spec="looking")
     office.ran.append(begun.id)
     first = await office.ended(begun.id)
     assert first.ending is PipelineEnding.COMPLETED

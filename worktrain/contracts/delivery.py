@@ -213,6 +213,8 @@ class Posted(Value):
 class CloseWorktreeRequest(Value):
     worktree: Worktree
     keep_branch: bool
+    also: str = Field(default="", exclude_if=absent)
+    """A branch of WorkTrain's own that is not kept either and that no worktree has checked out."""
 
 
 class CloseWorktreeReply(Value):

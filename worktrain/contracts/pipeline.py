@@ -191,6 +191,8 @@ class PipelineState(Value):
     """The newest commit of other hands on the work branch that a person let in."""
     mended: tuple[str, ...] = ()
     """What fix passes were tried for, beside findings and checks."""
+    mending: str = ""
+    """The one of them that the newest pass is for."""
     blind: str = ""
     """A reviewer who gave a verdict without looking."""
     fixed: int = 0

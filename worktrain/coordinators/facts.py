@@ -72,6 +72,11 @@ def packet(state: PipelineState) -> str:
                 f"{len(found.newly_failing)} newly failing, {len(found.vanished)} vanished"
             )
     lines += [f"nobody declared: {path}" for path in candidate.outside(state)]
+    lines += [
+        f"slice {work.plan.id} changed {path}, which the plan gives to another slice"
+        for work in state.slices
+        for path in work.overlapped
+    ]
     return _list(lines)
 
 

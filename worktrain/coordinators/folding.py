@@ -8,6 +8,7 @@ from worktrain.contracts.artifact import (
     CodingHandoff,
     Retrospective,
     ReviewVerdict,
+    Severity,
 )
 from worktrain.contracts.delivery import (
     BaseMoved,
@@ -21,6 +22,7 @@ from worktrain.contracts.delivery import (
     Reverted,
     Surroundings,
 )
+from worktrain.contracts.examination import Examination
 from worktrain.contracts.pipeline import (
     Begun,
     Decided,
@@ -42,8 +44,8 @@ from worktrain.contracts.pipeline import (
     Unanswered,
     Verified,
 )
-from worktrain.contracts.proof import Audit, Decision, PhaseRecord, Review, Verification
-from worktrain.contracts.route import Phase
+from worktrain.contracts.proof import Audit, Decision, Escalation, PhaseRecord, Review, Verification
+from worktrain.contracts.route import Phase, PipelineKind
 from worktrain.contracts.session import SessionEnding, SessionResult
 from worktrain.contracts.turn import Usage
 from worktrain.contracts.workspace import CommitRef
@@ -55,6 +57,9 @@ from worktrain.coordinators.duties.ending import end, escalate
 from worktrain.coordinators.duties.judging import blind
 from worktrain.coordinators.duties.thinking import unbuilt_moves_on
 from worktrain.coordinators.sessions import DELIVERS, WRITES, branch_of, commit_of
+
+CONTESTS = frozenset({"invalid", "already_fixed", "cannot_reproduce"})
+"""Dispositions of a fixer who sees nothing to change."""
 
 Folded = PipelineState | Step
 """The state alone: whatever is owed next. Or a step that has to come next."""
@@ -74,11 +79,11 @@ def folded(state: PipelineState, event: PipelineEvent) -> Folded:
         case LookedAround(surroundings=seen):
             return unbuilt_moves_on(changed(state, looked=seen))
         case Examined(examination=found):
-            return changed(state, examination=found)
+            return _examined(state, found)
         case Verified(verification=found):
             return _verified(state, found)
-        case Committed(at=at):
-            return _committed(state, at)
+        case Committed(at=at, files=files):
+            return _committed(state, at, files)
         case NothingChanged():
             return _unchanged(state)
         case Foreign():
@@ -130,6 +135,15 @@ def _begun(state: PipelineState) -> PipelineState:
     """A branch that is only to be judged is the candidate from the beginning."""
     found = state.opened.candidate
     return state if found is None else _candidate(_routed(state, None), found)
+
+
+def _examined(state: PipelineState, found: Examination) -> PipelineState:
+    """A change that nobody classified is reviewed by what it consists of."""
+    state = changed(state, examination=found)
+    if state.route is None or state.route.pipeline is not PipelineKind.REVIEW:
+        return state
+    variables = {**state.route.variables, "rigorMode": routing.rigor_of_change(found)}
+    return changed(state, route=state.route.model_copy(update={"variables": variables}))
 
 
 def _after_session(state: PipelineState, result: SessionResult) -> Folded:
@@ -195,6 +209,10 @@ def _without_success(state: PipelineState, phase: Phase, result: SessionResult) 
         case recover.Recovery.RETRY:
             retried = (*state.retried, name)
             state = changed(state, retried=retried, hint=recover.hint(result))
+            if phase is Phase.FIX:
+                # The same pass, begun again.
+                mended = tuple(one for one in state.mended if one != state.mending)
+                state = changed(state, passes=state.passes - 1, mended=mended)
             return _slice_unbegun(state, result.record.session)
         case recover.Recovery.KILLED:
             return state, End(ending=PipelineEnding.KILLED, why=result.why)
@@ -309,7 +327,7 @@ def _next_slice_commit(state: PipelineState) -> PipelineState:
     return changed(state, committing=state.to_commit[0], to_commit=state.to_commit[1:])
 
 
-def _committed(state: PipelineState, at: CommitRef) -> PipelineState:
+def _committed(state: PipelineState, at: CommitRef, files: tuple[str, ...]) -> PipelineState:
     """The commit is the candidate, or a slice that waits to be joined."""
     request = state.committing
     assert request is not None
@@ -322,7 +340,9 @@ def _committed(state: PipelineState, at: CommitRef) -> PipelineState:
             state = _with_slice(state, work.plan.id, integrated=at)
         fixed = state.fixed + (Phase.FIX in session.rpartition("/")[2])
         return _next_slice_commit(_candidate(changed(state, fixed=fixed), at))
-    return _next_slice_commit(_with_slice(state, work.plan.id, committed=at))
+    strayed = slices.strayed(work, files, state.slices)
+    state = _with_slice(state, work.plan.id, committed=at, overlapped=strayed)
+    return _next_slice_commit(state)
 
 
 def _unchanged(state: PipelineState) -> Folded:
@@ -336,6 +356,8 @@ def _unchanged(state: PipelineState) -> Folded:
         why = f"the slice {work.plan.id} changed nothing.{said}"
         return escalate(state, why)
     if Phase.FIX in request.key.rpartition("/")[2]:
+        if handoff is not None and _contested(state, handoff):
+            return _heard_by_others(state)
         why = (
             "the fix session changed nothing, although there was something to settle; look at the "
             f"findings and at what it says of each.{said}"
@@ -345,9 +367,32 @@ def _unchanged(state: PipelineState) -> Folded:
     return end(state, PipelineEnding.NO_CHANGE, why)
 
 
+def _contested(state: PipelineState, handoff: CodingHandoff) -> bool:
+    """Whether a fixer who changed nothing says of every open finding that there is nothing to
+    change."""
+    said = {one.finding for one in handoff.dispositions if one.outcome in CONTESTS}
+    entries = ledger.open_entries(state.ledger)
+    return bool(entries) and all(entry.id in said for entry in entries)
+
+
+def _heard_by_others(state: PipelineState) -> PipelineState:
+    """Reviewer and fixer differ: somebody who has not seen the change decides, and where it is
+    about something critical, a person has to agree in the end."""
+    assert state.candidate is not None
+    tree = state.candidate.tree
+    state = changed(state, fresh_wanted=True, fixed=state.fixed + 1)
+    if ledger.gravest(state.ledger) is Severity.CRITICAL and state.escalation is None:
+        why = "its fixer says that a critical finding is wrong"
+        return changed(state, escalation=Escalation(why=why, since_tree=tree))
+    return state
+
+
 def _rebased(state: PipelineState, at: CommitRef) -> Folded:
     joining = slices.next_to_integrate(state.slices)
     if joining is not None:
+        if at == (state.candidate or state.base.at):
+            why = f"nothing is left of the slice {joining.plan.id} on what was joined before it"
+            return escalate(changed(state, rebasing=()), why)
         state = _with_slice(state, joining.plan.id, integrated=at)
         return _candidate(changed(state, rebasing=()), at)
     if state.slices and not state.joined:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from worktrain.contracts.base import JsonObject
+from worktrain.contracts.examination import Examination
 from worktrain.contracts.route import (
     Demand,
     Override,
@@ -129,6 +130,17 @@ def route_of(
         demands=_joined(_demands(pipeline, task, found)),
         variables=_variables(pipeline, found),
     )
+
+
+LINES_SMALL, FILES_SMALL = 60, 4
+"""Up to so many changed lines and files one reviewer sees all of a change."""
+
+
+def rigor_of_change(found: Examination) -> str:
+    """How thoroughly a change is reviewed that no task was classified for."""
+    lines = sum(change.added + change.removed for change in found.changes)
+    small = lines <= LINES_SMALL and len(found.changes) <= FILES_SMALL
+    return "STANDARD" if small and not found.sensitive and not found.unread else "THOROUGH"
 
 
 # --- which pipeline --------------------------------------------------------------------------

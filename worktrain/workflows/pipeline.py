@@ -101,6 +101,7 @@ with workflow.unsafe.imports_passed_through():
     from worktrain.contracts.workspace import Worktree
     from worktrain.coordinators.duties.ending import lane_of, result_of
     from worktrain.coordinators.kinds import coordinator_of
+    from worktrain.coordinators.sessions import branch_of
 
 Reply = TypeVar("Reply")
 
@@ -523,14 +524,17 @@ class PipelineWorkflow(Operated):
         for number, worktree in enumerate(_others(state)):
             # Their work is on the work branch as soon as all are joined.
             keep = not (gone or state.joined or state.worktree is not None)
-            why += await self._give_back(worktree, keep, f"left-{number}")
+            also = branch_of(state) if gone and state.joined and number == 0 else ""
+            why += await self._give_back(worktree, keep, f"left-{number}", also)
         result = result_of(state, end.model_copy(update={"why": why}), self._proof)
         return await self._stored(result)
 
-    async def _give_back(self, worktree: Worktree, keep_branch: bool, key: str) -> str:
+    async def _give_back(
+        self, worktree: Worktree, keep_branch: bool, key: str, also: str = ""
+    ) -> str:
         closed = await self._ask(
             CLOSE_WORKTREE,
-            CloseWorktreeRequest(worktree=worktree, keep_branch=keep_branch),
+            CloseWorktreeRequest(worktree=worktree, keep_branch=keep_branch, also=also),
             key=key,
             summary="remove the worktree",
             queue=worktree.queue,

@@ -28,8 +28,8 @@ BREAKS_MAX = 300
 SENSITIVE_MAX = 50
 UNREAD_MAX = 300
 BYTES_MAX = 400_000
-"""Of one examination. It travels within the proof, and a payload above 2 MiB would be refused by the
-server for ever."""
+"""Of one examination. It travels within the proof, and a payload above 2 MiB would be refused by
+the server for ever."""
 FILES_AT_ONCE = 50
 
 Item = TypeVar("Item")

@@ -65,9 +65,10 @@ async def missing(found: Repository, branch: str) -> AdapterError:
     return AdapterError(FailureKind.MISCONFIGURED, said)
 
 
-async def delete(found: Repository, checkout: Checkout, branch: str) -> None:
-    """Delete a session's branch, unless another checkout is on it."""
-    others = [c for c in await found.checkouts() if c.git_dir != checkout.git_dir]
+async def delete(found: Repository, checkout: Checkout | None, branch: str) -> None:
+    """Delete a session's branch, unless another checkout than its own is on it."""
+    own = checkout.git_dir if checkout is not None else None
+    others = [c for c in await found.checkouts() if c.git_dir != own]
     head = await found.named(f"refs/heads/{branch}")
     if head is None or any(other.branch == branch for other in others):
         return

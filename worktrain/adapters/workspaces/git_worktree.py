@@ -202,6 +202,9 @@ class GitWorkspaces:
                 if worktree.branch is not None and not request.keep_branch:
                     await branches.delete(found, checkout, worktree.branch)
                 await checkouts.forget(checkout)
+            if request.also:
+                following.check_own(request.also)
+                await branches.delete(found, None, request.also)
             saved = await found.named(ref)
         return CloseWorktreeReply(saved=ref if saved else None)
 

@@ -321,6 +321,10 @@ class InMemoryWorkspaces:
                 found.refs[ref] = found.add(saved).commit
             if worktree.branch is not None and not request.keep_branch:
                 found.refs.pop(worktree.branch, None)
+        if request.also:
+            check_own(request.also)
+            if all(_of(other) != (asked.repo, request.also) for other in self.worktrees.values()):
+                found.refs.pop(request.also, None)
         return CloseWorktreeReply(saved=ref if ref in found.refs else None)
 
     def _find(self, repo: str) -> InMemoryRepository:

@@ -121,7 +121,7 @@ def covered(state: PipelineState) -> Step | None:
     if not said or found is None:
         return None
     if "criteria" not in state.mended and _passes_left(state):
-        return mend(changed(state, mended=(*state.mended, "criteria")))
+        return mend(state, "criteria")
     open_ones = tuple(row.criterion.id for row in found.rows if row.holes and not row.waived)
     text = "Not every acceptance criterion is covered:\n" + "\n".join(f"- {one}" for one in said)
     return state, gates.asked(state, "criteria", text, open_ones)
@@ -187,8 +187,8 @@ def verify(
     return state, Verify(request=request)
 
 
-def mend(state: PipelineState) -> Step:
-    """Another fix pass, counted before it starts."""
+def mend(state: PipelineState, once: str = "") -> Step:
+    """Another fix pass, counted before it starts; `once` names what it is tried for one time."""
     entries = ledger.open_entries(state.ledger)
     findings = [
         {"id": one.id, **one.finding.model_dump(mode="json", exclude_none=True, exclude={"known"})}
@@ -201,7 +201,8 @@ def mend(state: PipelineState) -> Step:
             for one in state.slices
             if one.worktree is not None and one.integrated == state.candidate
         )
-    state = changed(state, passes=state.passes + 1)
+    mended = (*state.mended, once) if once else state.mended
+    state = changed(state, passes=state.passes + 1, mended=mended, mending=once)
     variables = {"findings": findings} if findings else {}
     return run(state, Phase.FIX, branch=branch, variables=variables)
 
@@ -239,7 +240,7 @@ def _mended_or_waived(
     if not said or waived(state, gate, said):
         return None
     if gate not in state.mended and _passes_left(state):
-        return mend(changed(state, mended=(*state.mended, gate)))
+        return mend(state, gate)
     text = f"{opening}:\n" + "\n".join(f"- {one}" for one in said)
     return state, gates.asked(state, gate, text, said)
 
