@@ -282,10 +282,10 @@ class Client:
     async def _at_work(self, pipeline: str) -> list[SessionView]:
         """The session that is at work, and all that are at work for it, as far as they answer."""
         view = await self.view(pipeline)
-        session = view.session if isinstance(view, PipelineView) else None
-        running = await self._session_view(session) if session else None
+        names = _at_work(view) if isinstance(view, PipelineView) else ()
+        running = await asyncio.gather(*(self._session_view(name) for name in names))
         found: list[SessionView] = []
-        level = [] if running is None else [running]
+        level = [one for one in running if one is not None]
         while level:
             found += level
             asked = [self._session_view(child) for one in level for child in one.children]
@@ -315,13 +315,15 @@ class Client:
             )
         except (RPCError, WorkflowQueryFailedError):
             return await self._ended_outside(handle, pipeline)
-        if view.session is None:
+        found = await asyncio.gather(*(self._session_view(name) for name in _at_work(view)))
+        sessions = [one for one in found if one is not None]
+        if not sessions:
             return view
-        running = await self._session_view(view.session)
-        if running is None:
-            return view
-        # Who waits is more to the point than who has them work.
-        running = await self._waiting_below(running) or running
+        # Who waits is more to the point than who works, or has them work.
+        running = next(filter(_waits, sessions), None)
+        for one in sessions:
+            running = running or await self._waiting_below(one)
+        running = running or sessions[0]
         return view.model_copy(
             update={
                 "running": running,
@@ -336,7 +338,7 @@ class Client:
             child = await self._session_view(name)
             if child is None:
                 continue
-            if child.question or child.gate or child.held:
+            if _waits(child):
                 return child
             if found_below := await self._waiting_below(child):
                 return found_below
@@ -480,7 +482,9 @@ class Client:
         The sessions first: they are the ones that act.
         """
         view = await self.view(pipeline)
-        sessions = await self._with_children(view.session) if isinstance(view, PipelineView) else ()
+        names = _at_work(view) if isinstance(view, PipelineView) else ()
+        below = await asyncio.gather(*(self._with_children(name) for name in names))
+        sessions = [one for names_below in below for one in names_below]
         refusals: list[Refused] = []
         taken: list[str] = []
         for workflow in (*sessions, pipeline):
@@ -492,10 +496,8 @@ class Client:
             raise refusals[-1]
         return taken[0]
 
-    async def _with_children(self, session: str | None) -> tuple[str, ...]:
+    async def _with_children(self, session: str) -> tuple[str, ...]:
         """A session and all those that work for it, the lowest first."""
-        if session is None:
-            return ()
         view = await self._session_view(session)
         below = [await self._with_children(child) for child in view.children] if view else []
         return (*(name for names in below for name in names), session)
@@ -537,6 +539,16 @@ class Client:
         except RPCError:
             return False
         return True
+
+
+def _at_work(view: PipelineView) -> tuple[str, ...]:
+    """The pipeline's own sessions that are at work: one, or several slices side by side."""
+    return view.sessions or ((view.session,) if view.session else ())
+
+
+def _waits(view: SessionView) -> bool:
+    """Whether a session waits for a person."""
+    return bool(view.question or view.gate or view.held)
 
 
 def _keyword(name: str, value: str) -> SearchAttributePair[str]:

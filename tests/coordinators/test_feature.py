@@ -111,13 +111,14 @@ def test_a_false_alarm_is_cleared_by_the_second_reviewer_but_merged_by_a_person(
 
 def test_a_finding_that_its_fixer_contests_is_decided_by_somebody_else() -> None:
     said = iter(["critical", None])
+    commits = iter(["committed"])
     contested = {"finding": "F1", "outcome": "invalid", "evidence": "It was run, and it holds."}
     world = World(
         config=AUTO,
         artifacts={"wr.coding_handoff": {"dispositions": [contested]}},
         choose=_but(
             verdict=lambda choices: _severity(choices, said),
-            commit=lambda choices: choices[0] if world.commits == 0 else "nothing",
+            commit=lambda _: next(commits, "nothing"),
         ),
     )
     assert world.play().ending is PipelineEnding.MERGED

@@ -9,6 +9,7 @@ from tests.adapters.conftest import Project, write
 from worktrain.adapters.workspaces import Workspaces
 from worktrain.adapters.workspaces.in_memory import InMemoryRepository, InMemoryWorkspaces
 from worktrain.contracts.delivery import (
+    CloseWorktreeRequest,
     CommitReply,
     CommitRequest,
     Committed,
@@ -130,6 +131,28 @@ def push(project: Project, branch: str, path: str, content: str) -> str:
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     make: Callable[[Path], World] = request.param
     return make(tmp_path)
+
+
+# --- closing -----------------------------------------------------------------------------------
+
+
+async def test_closing_a_slice_takes_the_joined_branch_along_unless_somebody_is_on_it(
+    world: World,
+) -> None:
+    worktree, at = await world.work(a_txt="uno\n")
+    joined = "worktrain/joined"
+    await world.rebase(worktree, at.commit, joined)
+    there = await world.open("coding-2", joined)
+    for session in (worktree, there):
+        closing = CloseWorktreeRequest(worktree=session, keep_branch=False, also=joined)
+        assert (await world.workspaces.base(world.repo, joined)).at == at
+        await world.workspaces.close(closing)
+    with pytest.raises(AdapterError, match="no branch"):
+        await world.workspaces.base(world.repo, joined)
+    with pytest.raises(AdapterError, match="of its own"):
+        await world.workspaces.close(
+            CloseWorktreeRequest(worktree=worktree, keep_branch=False, also="main")
+        )
 
 
 # --- commit ------------------------------------------------------------------------------------
