@@ -59,6 +59,7 @@ from worktrain.contracts.pipeline import (
     PipelineKilled,
     PipelineState,
     Proven,
+    Rebase,
     RunSession,
     Sealed,
     SessionEnded,
@@ -395,7 +396,7 @@ GATES: dict[str, Opening] = {
     ),
     "task-edited": Opening(judging(), LookedAround(surroundings=EDITED), "enter_lane", seen=EDITED),
     "foreign-commits": Opening(
-        judging(), LookedAround(surroundings=FOREIGN), "examine", seen=FOREIGN
+        judging(), LookedAround(surroundings=FOREIGN), "rebase", seen=FOREIGN
     ),
     "checks": Opening(
         judging(passes=3, looked=Surroundings(base=BASE.at)),
@@ -529,10 +530,21 @@ def test_what_a_fix_can_settle_is_tried_before_a_person_is_asked(gate: str) -> N
 
 def test_commits_of_others_are_taken_in_and_judged_anew() -> None:
     state, asked = at_gate("foreign-commits")
-    after, _ = follows(state, answer(state, asked), FOREIGN)
-    assert after.candidate == ref("theirs")
-    assert after.taken_in == ref("theirs").commit
+    taking, command = follows(state, answer(state, asked), FOREIGN)
+    assert isinstance(command, Rebase)
+    assert command.request.onto == ref("theirs")
+    after, _ = route(taking, Rebased(at=ref("on top")))
+    assert after.candidate == ref("on top")
     assert (after.sealed, after.sealed_for) == ("", "")
+
+
+def test_commits_of_others_that_conflict_with_ours_are_left_to_a_person() -> None:
+    state, asked = at_gate("foreign-commits")
+    taking, _ = follows(state, answer(state, asked), FOREIGN)
+    after, _ = route(taking, Conflicted(files=("work.txt",)))
+    assert after.end is not None
+    assert after.end.ending is PipelineEnding.ESCALATED
+    assert "conflict with what WorkTrain has there, in work.txt" in after.end.why
 
 
 # --- whatever happens wherever ------------------------------------------------------------------

@@ -25,9 +25,9 @@ def test_ctrl_c_detaches_and_the_work_goes_on(theatre: Stager) -> None:
     assert run.returncode == 0
     assert "detached" in rest
     assert "worktrain status" in rest
-    stage.board.release()
-    pipeline = stage.json("status")[0]["id"]
-    assert stage.ended(pipeline)["ending"] == "merged"
+    stage.board.hold("review", 0)
+    stage.board.let("coding", 0)
+    stage.board.until_held("review", 0)
 
 
 def test_pause_steer_resume_and_kill(theatre: Stager) -> None:
@@ -65,6 +65,7 @@ def test_a_question_of_the_agent_waits_for_the_operators_answer(theatre: Stager)
         )
 
     stage = theatre(ask)
+    stage.board.hold("review", 0)
     waiting = stage.run(pipeline="implement", code=3)
     assert waiting["waiting"]["kind"] == "question"
     assert "comma or point" in waiting["waiting"]["text"]
@@ -73,18 +74,21 @@ def test_a_question_of_the_agent_waits_for_the_operators_answer(theatre: Stager)
     assert refused.returncode == 1
     assert question in refused.stderr
     stage.worktrain("answer", waiting["id"], question, "the comma", code=0)
-    assert stage.ended(waiting["id"])["ending"] == "merged"
+    stage.board.until_held("review", 0)
+    log = stage.worktrain("logs", waiting["id"], code=0).stdout
+    assert "the comma" in log
 
 
 def test_a_wrong_key_is_held_and_goes_on_with_a_right_one(theatre: Stager) -> None:
     stage = theatre(lambda scenario: scenario.update(key="the-right-one"), own_home=True)
+    stage.board.hold("coding", 0)
     waiting = stage.run(pipeline="implement", code=3)
     assert waiting["waiting"]["kind"] == "held"
     assert "ANTHROPIC_API_KEY" in waiting["waiting"]["text"]
     assert "test-key" not in waiting["waiting"]["text"]
     stage.env["ANTHROPIC_API_KEY"] = "the-right-one"
     stage.worktrain("resume", waiting["id"], code=0)
-    assert stage.ended(waiting["id"])["ending"] == "merged"
+    stage.board.until_held("coding", 0)
 
 
 def test_a_model_that_does_not_exist_is_held_with_its_name(theatre: Stager) -> None:
@@ -104,7 +108,9 @@ def test_rate_limits_are_waited_out(theatre: Stager) -> None:
         ]
 
     stage = theatre(limited)
-    assert stage.run(pipeline="implement")["ending"] == "merged"
+    stage.board.hold("coding", 0)
+    stage.run("--detach", pipeline="implement")
+    stage.board.until_held("coding", 0)
     statuses = [call["status"] for call in stage.model_calls()]
     assert statuses[:6] == [429, 429, 429, 529, 529, 200]
 

@@ -759,9 +759,9 @@ def test_names_of_the_spec_stand_for_one_thing_each() -> None:
 def test_a_spec_of_a_thousand_steps_compiles_in_time_that_grows_with_it() -> None:
     steps = [{"id": f"step-{n}", "prompt": f"Do {{{{a.b{n}}}}}."} for n in range(1_000)]
     wanted: Spec = authored(*steps)
-    began = time.monotonic()
+    began = time.process_time()
     assert len(compile_spec(wanted, words()).plan.steps) == 1_000
-    assert time.monotonic() - began < 8
+    assert time.process_time() - began < 8
 
 
 def test_a_system_prompt_stays_the_same_bytes_so_nothing_is_filled_into_it() -> None:

@@ -232,11 +232,11 @@ def test_a_long_chain_of_routines_is_refused_at_once() -> None:
         routine(*({**call(f"r{n + 1}"), "id": f"a-{k}"} for k in range(3)), name=f"routine-r{n}")
         for n in range(200)
     ]
-    began = time.monotonic()
+    began = time.process_time()
     assert told(authored(call("r0")), calling(*chain)) == [
         "nested-routine steps[0].templateCall.templateId"
     ]
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_fault_in_a_routine_is_told_at_its_call() -> None:

@@ -157,9 +157,9 @@ def test_a_flood_of_problems_is_cut_and_counted() -> None:
     said = problems("".join(f"k{n}: 1\n" for n in range(100)))
     assert len(said) == 21
     assert "80 more" in said[-1]
-    began = time.monotonic()
+    began = time.process_time()
     assert "2980 more" in problems("".join(f"k{n}: 1\n" for n in range(3_000)))[-1]
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_a_key_that_stands_twice_names_both_lines() -> None:
@@ -260,10 +260,10 @@ def test_an_alias_stands_for_what_it_names() -> None:
 def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     lines = ["it:", "  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    began = time.monotonic()
+    began = time.process_time()
     (said,) = problems("\n".join(lines))
     assert f"more than {NODES_MAX:,} values" in said
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_an_alias_of_what_it_stands_in_is_refused() -> None:
@@ -564,10 +564,10 @@ def test_what_is_no_spec_is_unreadable(text: str) -> None:
     ids=["long", "deep", "deep-conditions", "bomb", "controls", "homoglyph"],
 )  # fmt: skip
 def test_a_hostile_spec_is_answered_at_once(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Unreadable):
         read_spec(text, "f.yml")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 # --- anything at all ----------------------------------------------------------------------------

@@ -125,6 +125,7 @@ REQUIRED = {
     "ledger.Entry": "id finding standing first_round last_round",
     "ledger.Ledger": "",
     "ledger.Round": "number session tree",
+    "pipeline.End": "ending why",
     "pipeline.Opened": "base config",
     "pipeline.PipelineRequest": "pipeline workspace repo task kind",
     "pipeline.PipelineResult": "id ending why",

@@ -127,6 +127,12 @@ class Told(Value):
     said: str
 
 
+class End(Value):
+    kind: Literal["end"] = "end"
+    ending: PipelineEnding
+    why: str
+
+
 class PipelineState(Value):
     request: PipelineRequest
     opened: Opened
@@ -211,7 +217,7 @@ class PipelineState(Value):
     """The commit that it speaks of."""
     suspended: bool = False
     posted: str = ""
-    end: "End | None" = None
+    end: End | None = None
     """How it will end, when only looking back is left."""
     looked_back: bool = False
 
@@ -431,12 +437,6 @@ class Merge(Value):
 class Prove(Value):
     kind: Literal["prove"] = "prove"
     proof: Proof
-
-
-class End(Value):
-    kind: Literal["end"] = "end"
-    ending: PipelineEnding
-    why: str
 
 
 PipelineCommand = Annotated[

@@ -52,7 +52,7 @@ from worktrain.contracts.workspace import CommitRef
 from worktrain.coordinators import classify, ledger, recover, routing, slices
 from worktrain.coordinators.artifacts import newest
 from worktrain.coordinators.duties import Step, changed
-from worktrain.coordinators.duties.coding import conflict_gate, rebase
+from worktrain.coordinators.duties.coding import conflict_gate, rebase, take_in
 from worktrain.coordinators.duties.ending import end, escalate
 from worktrain.coordinators.duties.judging import blind
 from worktrain.coordinators.duties.thinking import unbuilt_moves_on
@@ -91,6 +91,12 @@ def folded(state: PipelineState, event: PipelineEvent) -> Folded:
             return changed(state, looked=before.model_copy(update={"foreign": event}))
         case Rebased(at=at):
             return _rebased(state, at)
+        case Conflicted(files=files) if state.taken_in is not None:
+            why = (
+                f"commits of others on {branch_of(state)}, up to {state.taken_in[:12]}, conflict "
+                f"with what WorkTrain has there, in {', '.join(files)}; bring them together by hand"
+            )
+            return escalate(state, why)
         case Conflicted(files=files):
             # At least one name: an empty list would say that there is no conflict.
             return changed(state, rebasing=files or ("(no file was named)",))
@@ -450,10 +456,7 @@ def _decided(state: PipelineState, decision: Decision) -> Folded:
             # The cause is mended: run them again.
             return changed(state, verification=None)
         case "foreign-commits" if seen is not None and seen.foreign is not None:
-            head = seen.foreign.head
-            if state.candidate is not None:
-                state = _candidate(state, head)
-            return changed(state, taken_in=head.commit)
+            return _let_in(state, seen.foreign.head)
         case "task-edited" if seen is not None and seen.task is not None:
             return changed(state, edits=(*state.edits, seen.task))
         case "conflict":
@@ -463,6 +466,16 @@ def _decided(state: PipelineState, decision: Decision) -> Folded:
                 return state
             return rebase(changed(state, rebases=state.rebases - 1), state.base.at)
     return state
+
+
+def _let_in(state: PipelineState, head: CommitRef) -> Folded:
+    """Commits of others become part of the candidate."""
+    if state.candidate is None:
+        return changed(state, taken_in=head.commit)
+    if state.committing is None:
+        # They may be on the remote alone, and what comes next is built on the branch here.
+        return take_in(state, head)
+    return changed(_candidate(state, head), taken_in=head.commit)
 
 
 def _merged(state: PipelineState, at: CommitRef) -> Folded:

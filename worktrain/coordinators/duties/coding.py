@@ -68,6 +68,13 @@ def rebase(state: PipelineState, onto: CommitRef) -> Step:
     return state, Rebase(request=request)
 
 
+def take_in(state: PipelineState, head: CommitRef) -> Step:
+    """Bring the work branch to commits of other hands; what it has beside them is put on top."""
+    worktree, branch = _home(state)
+    request = RebaseRequest(worktree=worktree, onto=head, branch=branch)
+    return changed(state, taken_in=head.commit), Rebase(request=request)
+
+
 def conflict_gate(state: PipelineState) -> Step:
     """A session could not settle the conflict: a person has to."""
     joining = slices.next_to_integrate(state.slices)
