@@ -60,9 +60,10 @@ def test_a_question_of_the_agent_waits_for_the_operators_answer(theatre: Stager)
             "severity": "warn",
             "summary": "Which separator is meant, comma or point?",
         }
-        session_of(scenario, "coding")["turns"].insert(
-            1, {"calls": [{"tool": "report_issue", "input": issue}]}
-        )
+        turns = session_of(scenario, "coding")["turns"]
+        turns.insert(1, {"calls": [{"tool": "report_issue", "input": issue}]})
+        # Without the answer the model would not know what to say.
+        turns[2]["when"] = "the comma"
 
     stage = theatre(ask)
     stage.board.hold("review", 0)
@@ -75,8 +76,6 @@ def test_a_question_of_the_agent_waits_for_the_operators_answer(theatre: Stager)
     assert question in refused.stderr
     stage.worktrain("answer", waiting["id"], question, "the comma", code=0)
     stage.board.until_held("review", 0)
-    log = stage.worktrain("logs", waiting["id"], code=0).stdout
-    assert "the comma" in log
 
 
 def test_a_wrong_key_is_held_and_goes_on_with_a_right_one(theatre: Stager) -> None:
@@ -103,8 +102,8 @@ def test_rate_limits_are_waited_out(theatre: Stager) -> None:
     def limited(scenario: dict[str, Any]) -> None:
         error = {"status": 429, "type": "rate_limit_error", "message": "slow down"}
         session_of(scenario, "classify")["turns"][0]["errors"] = [
-            {**error, "retry_after_s": 1, "times": 3},
-            {"status": 529, "type": "overloaded_error", "message": "busy", "times": 2},
+            {**error, "retry_after_s": 1, "times": 2},
+            {"status": 529, "type": "overloaded_error", "message": "busy"},
         ]
 
     stage = theatre(limited)
@@ -112,7 +111,7 @@ def test_rate_limits_are_waited_out(theatre: Stager) -> None:
     stage.run("--detach", pipeline="implement")
     stage.board.until_held("coding", 0)
     statuses = [call["status"] for call in stage.model_calls()]
-    assert statuses[:6] == [429, 429, 429, 529, 529, 200]
+    assert statuses[:4] == [429, 429, 529, 200]
 
 
 def test_an_agent_that_stops_early_is_followed_by_one_that_is_told_so(theatre: Stager) -> None:
