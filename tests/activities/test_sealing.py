@@ -11,7 +11,7 @@ from worktrain.contracts.base import digest
 from worktrain.contracts.delivery import SealRequest
 from worktrain.contracts.proof import Decision, Proof, SealedProof
 from worktrain.contracts.record import Decided, Seen
-from worktrain.coordinators.prove import broken_links
+from worktrain.coordinators.prove.links import broken_links
 
 
 class Office:

@@ -364,7 +364,16 @@ def test_a_label_that_is_long_or_of_many_lines_stays_one_short_text() -> None:
     assert "\n" not in by(found(NEUTRAL, "", "type:\nbug"), TYPE).why
 
 
-@pytest.mark.parametrize("part", ["*", "> ", "\n> ", "a/", "AC1", "- [ ] ", "src/a ", "sql\n"])
+@pytest.mark.parametrize("hidden", ["<!-- {} -->", "<!--{}", "<!--->\n<!--\n{}\n-->"])
+def test_what_neither_a_reader_nor_a_model_is_shown_is_no_sign(hidden: str) -> None:
+    said = "AC1: a button on the web page, see app/auth.py; the password is lost"
+    assert found(body=f"It is slow. {hidden.format(said)}") == found(body="It is slow. ")
+    assert found(body=f"It is slow. {said}") != found(body="It is slow. ")
+
+
+@pytest.mark.parametrize(
+    "part", ["*", "> ", "\n> ", "a/", "AC1", "- [ ] ", "src/a ", "sql\n", "<!--"]
+)
 def test_a_hostile_text_is_read_in_a_moment(part: str) -> None:
     body = (part * 200_000)[:200_000]
     before = process_time()

@@ -63,13 +63,13 @@ from worktrain.contracts.workspace import Base, CommitRef, WorkspaceConfig
 from worktrain.coordinators.prove import (
     Note,
     Signature,
-    broken_links,
     canonical,
-    differences,
     proof_of,
     signed_text,
 )
-from worktrain.coordinators.prove import links as links_of
+from worktrain.coordinators.prove.differences import differences
+from worktrain.coordinators.prove.links import broken_links
+from worktrain.coordinators.prove.links import links as links_of
 
 SCHEMA = Path(__file__).parents[2] / "docs/reference/proof.schema.json"
 GOLDEN = "d3066ffa87d7cb8e379765ccbd4274a29878a5231c4ca7572e723ba2df2fc1fc"

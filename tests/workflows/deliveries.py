@@ -20,7 +20,8 @@ from tests.workflows.office import (
 from worktrain.access import genuine
 from worktrain.contracts.pipeline import PipelineEnding, PipelineResult
 from worktrain.contracts.proof import Proof
-from worktrain.coordinators.prove import Note, broken_links
+from worktrain.coordinators.prove import Note
+from worktrain.coordinators.prove.links import broken_links
 
 RULES = "verify: [{name: tests, run: run the tests}]\nmerge: {policy: auto}\n"
 BRIEF = RULES + "retrospective: false\n"

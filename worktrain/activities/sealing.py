@@ -8,7 +8,8 @@ from worktrain.contracts.calls import RECORD_DECISION, SEAL_PROOF, Nothing
 from worktrain.contracts.delivery import SealRequest
 from worktrain.contracts.proof import SealedProof
 from worktrain.contracts.record import Decided, Seen
-from worktrain.coordinators.prove import Signature, canonical, differences, signed_text
+from worktrain.coordinators.prove import Signature, canonical, signed_text
+from worktrain.coordinators.prove.differences import differences
 
 DIFFERENCES_MAX = 20
 """Told at a time: they stand in a history, and are read by a person."""

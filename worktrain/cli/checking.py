@@ -31,7 +31,7 @@ OWN_KEY = "keys/proof-ed25519.pub"
 def verify(commit: str, repo: Path, key: Path | None, as_json: bool) -> Exit:
     """Check the proof that is attached to COMMIT, link by link. Needs no server."""
     from worktrain import access
-    from worktrain.coordinators.prove import Link, links
+    from worktrain.coordinators.prove.links import Link, links
 
     settings = load(os.environ)
     expected = _expected(key, settings.home / OWN_KEY)
