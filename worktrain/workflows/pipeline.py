@@ -249,6 +249,7 @@ class PipelineWorkflow(Operated):
                 await self._leave(lane)
                 return LaneLeft()
             case Seal(proof=proof):
+                self._now("comparing and signing the proof")
                 sealed = await self._ask(
                     SEAL_PROOF,
                     SealRequest(proof=proof),
