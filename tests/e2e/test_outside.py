@@ -69,11 +69,11 @@ def test_commits_of_others_and_an_edited_issue_are_asked_about_and_then_judged(
     assert "also with a comma" in stage.git("show", "origin/main:README.md")
     assert "_PRICE" in stage.git("show", "origin/main:till.py")
     proof = proof_of(stage, pipeline)
-    decided = [(one["gate"], one["answer"], one["channel"]) for one in proof["decisions"]]
-    assert [one[:2] for one in decided] == [
+    assert [(one["gate"], one["answer"]) for one in proof["decisions"]] == [
         ("foreign-commits", "approved"),
         ("task-edited", "approved"),
     ]
+    assert all(one["by"] for one in proof["decisions"])
     assert [one["verdict"]["verdict"] for one in proof["reviews"]] == ["minor", "minor", "clean"]
     assert len({one["at"]["tree"] for one in proof["reviews"]}) == 3
     assert proof["reviews"][-1]["at"]["tree"] == result["tree"]
@@ -122,7 +122,7 @@ def test_a_branch_is_reviewed_and_the_verdict_is_put_where_its_author_looks(
 
 # --- a merge that turns the base red -------------------------------------------------------
 
-CURRENCY = {
+IN_CENTS = {
     "kind": "wr.coding_handoff",
     "commitSubject": "Say that amounts are in cents",
     "filesChanged": ["till.py"],
@@ -140,7 +140,7 @@ def _says_cents(scenario: dict[str, Any]) -> None:
             "turns": [
                 calls(("Read", {"filePath": "till.py"}), ("Edit", edit)),
                 step("One comma in the first line of till.py is gone; nothing else was touched."),
-                step("", CURRENCY),
+                step("", IN_CENTS),
             ],
         },
         {

@@ -1,7 +1,7 @@
 """One pipeline: a task led through its phases, to a merge or another named ending."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import TypeVar, assert_never
 
@@ -104,6 +104,12 @@ with workflow.unsafe.imports_passed_through():
     from worktrain.coordinators.sessions import branch_of
 
 Reply = TypeVar("Reply")
+
+CHECKING: Mapping[str, str] = {
+    "candidate": "running the checks on base and candidate",
+    "slice": "running the checks on what is joined so far",
+    "watch": "running the checks on the base branch after the merge",
+}
 
 
 @workflow.defn
@@ -280,7 +286,7 @@ class PipelineWorkflow(Operated):
                     queue=commit.worktree.queue,
                 )
             case Verify(request=verify):
-                self._now("running the checks on base and candidate")
+                self._now(CHECKING[verify.purpose])
                 names = ", ".join(one.name for one in verify.commands) or "no checks"
                 found = await self._ask(
                     VERIFY,

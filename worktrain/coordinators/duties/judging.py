@@ -16,8 +16,6 @@ from worktrain.coordinators.duties.ending import escalate, run
 from worktrain.coordinators.matrix import holes
 from worktrain.coordinators.sessions import branch_of
 
-GRAVITY = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR, Severity.NIT)
-
 
 def examined(state: PipelineState) -> Step | None:
     """What the change consists of, seen by WorkTrain itself."""
@@ -210,11 +208,10 @@ def mend(state: PipelineState, once: str = "") -> Step:
 def case_of(state: PipelineState) -> loop.Case:
     """What the review loop's table decides on."""
     entries = ledger.open_entries(state.ledger)
-    gravest = next((s for s in GRAVITY if any(e.finding.severity is s for e in entries)), None)
     critical = [e.finding for e in entries if e.finding.severity is Severity.CRITICAL]
     reports = [audit_of(state, spec) for spec in state.escalation_audits]
     return loop.Case(
-        gravest=gravest,
+        gravest=ledger.gravest(state.ledger),
         categories=tuple(sorted({f.findingCategory or "unknown" for f in critical})),
         passes=state.passes,
         passes_max=state.opened.config.merge.passes_max,
