@@ -7,6 +7,8 @@ from worktrain.contracts.pipeline import PipelineCommand, PipelineState
 Step = tuple[PipelineState, PipelineCommand]
 Duty = Callable[[PipelineState], Step | None]
 """None when there is nothing left to do about it."""
+Folded = PipelineState | Step
+"""What an event leads to: the state alone, and whatever is owed next; or a step that comes next."""
 
 
 def changed(state: PipelineState, **changes: object) -> PipelineState:
