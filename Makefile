@@ -34,7 +34,7 @@ tasks: setup ## Real small tasks, end to end to their merge; prints what each to
 	$(BIN)/python -m tests.tasks
 
 replay: setup ## Replay every recorded history under three hash seeds.
-	$(BIN)/python -m pytest tests/replay
+	WORKTRAIN_LONG=1 $(BIN)/python -m pytest tests/replay
 
 record: setup ## Record histories for what has none yet; a recorded one is never changed.
 	$(BIN)/python -m tests.replay.record

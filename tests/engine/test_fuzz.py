@@ -61,7 +61,6 @@ def within_a_second() -> Iterator[None]:
     Without garbage collection: it walks through all that the other tests of this process have left,
     which took as long again in a run of all of them.
     """
-    gc.collect()
     gc.disable()
     began = time.process_time()
     try:
