@@ -14,7 +14,6 @@ from tests.replay.record import HISTORIES
 from tests.replay.replay import replayed
 from tests.workflows.stories import STORIES
 
-
 # Each takes twenty seconds of CI.
 SEEDS = ("0", "1", "4242") if os.environ.get("WORKTRAIN_LONG") else ("0", "4242")
 
