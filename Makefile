@@ -24,7 +24,7 @@ check: setup ## Format, lint, types, import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup ## Every test but the long drills, with a real Temporal server; about five minutes.
+test: setup ## Every test but the long drills, with a real Temporal server; about ten minutes.
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-long: setup ## The long drills too: every kill in every phase.

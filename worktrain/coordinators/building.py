@@ -9,6 +9,7 @@ from worktrain.coordinators import ledger, slices
 from worktrain.coordinators.artifacts import newest
 from worktrain.coordinators.duties import Folded, changed
 from worktrain.coordinators.duties.ending import end, escalate
+from worktrain.coordinators.sessions import label_of
 
 CONTESTS = frozenset({"invalid", "already_fixed", "cannot_reproduce"})
 """Dispositions of a fixer who sees nothing to change."""
@@ -19,13 +20,12 @@ def committed(state: PipelineState, at: CommitRef, files: tuple[str, ...]) -> Pi
     request = state.committing
     assert request is not None
     state = changed(state, committing=None, rebasing=())
-    session = request.key
     work = next((one for one in state.slices if one.worktree == request.worktree), None)
     if work is None or work.integrated is not None:
         if work is not None:
             # A fix in a slice's own worktree, before the next one is joined.
             state = _with_slice(state, work.plan.id, integrated=at)
-        fixed = state.fixed + (Phase.FIX in session.rpartition("/")[2])
+        fixed = state.fixed + (label_of(request.key) == Phase.FIX)
         return next_slice_commit(candidate_at(changed(state, fixed=fixed), at))
     strayed = slices.strayed(work, files, state.slices)
     state = _with_slice(state, work.plan.id, committed=at, overlapped=strayed)
@@ -43,7 +43,7 @@ def unchanged(state: PipelineState) -> Folded:
     if work is not None and work.integrated is None:
         why = f"the slice {work.plan.id} changed nothing.{said}"
         return escalate(state, why)
-    if Phase.FIX in request.key.rpartition("/")[2]:
+    if label_of(request.key) == Phase.FIX:
         if handoff is not None and _contested(state, handoff):
             return _heard_by_others(state)
         why = (

@@ -19,7 +19,7 @@ from worktrain.coordinators.duties import Folded, changed
 from worktrain.coordinators.duties.coding import conflict_gate
 from worktrain.coordinators.duties.ending import end, escalate
 from worktrain.coordinators.duties.judging import blind
-from worktrain.coordinators.sessions import DELIVERS, WRITES, branch_of, commit_of
+from worktrain.coordinators.sessions import DELIVERS, WRITES, branch_of, commit_of, label_of
 
 
 def after_session(state: PipelineState, result: SessionResult) -> Folded:
@@ -75,7 +75,7 @@ def _without_success(state: PipelineState, phase: Phase, result: SessionResult) 
     if phase is Phase.RETROSPECTIVE:
         # The ending stands, whoever could or could not look back at it.
         return changed(state, looked_back=True)
-    name = result.record.session.rpartition("/")[2].rpartition("-")[0]
+    name = label_of(result.record.session)
     treatment = recover.after_failure(phase, result.ending, name in state.retried)
     if result.worktree is not None and phase in WRITES:
         state = _housed(state, result)
@@ -209,4 +209,4 @@ def _slice_unbegun(state: PipelineState, session: str) -> PipelineState:
 
 def _is_slice_of(begun: str, session: str) -> bool:
     """Whether a session works for the slice that another one began."""
-    return bool(begun) and begun.rpartition("-")[0] == session.rpartition("-")[0]
+    return bool(begun) and label_of(begun) == label_of(session)

@@ -114,7 +114,8 @@ def folded(state: PipelineState, event: PipelineEvent) -> Folded:
             return _failed(state, failure.said)
         case PipelineKilled(why=why):
             if state.merged is not None:
-                why = f"merged as {state.merged.commit[:12]}; then {why}, before it was watched"
+                unseen = "" if state.watched else ", before the base branch was watched"
+                why = f"merged as {state.merged.commit[:12]}; then {why}{unseen}"
                 return state, End(ending=PipelineEnding.MERGED, why=why)
             return state, End(ending=PipelineEnding.KILLED, why=why)
         case _:

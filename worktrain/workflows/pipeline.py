@@ -152,9 +152,9 @@ class PipelineWorkflow(Operated):
         state, command = route(state, Begun())
         while not isinstance(command, End):
             self._state = state
-            await self._let_go_but(state.reviewer)
-            workflow.upsert_search_attributes([attributes.PHASE.value_set(state.phase)])
             try:
+                await self._let_go_but(state.reviewer)
+                workflow.upsert_search_attributes([attributes.PHASE.value_set(state.phase)])
                 event = await self._carry_out(command)
             except CallError as error:
                 event = StepFailed(failure=error.failure)
@@ -265,12 +265,15 @@ class PipelineWorkflow(Operated):
                 return Sealed(sealed=sealed)
             case OpenRevert(request=revert):
                 self._now(f"opening a revert on {revert.branch}")
-                return await self._ask(
-                    OPEN_REVERT, revert, key=key, summary=f"revert {revert.merged.commit[:12]}"
+                summary = f"revert {revert.merged.commit[:12]}"
+                # A base that is red is not left so because somebody ends the pipeline meanwhile.
+                opened, _ = await self._uninterrupted(
+                    self._ask(OPEN_REVERT, revert, key=key, summary=summary)
                 )
+                return opened
             case Suspend(suspension=suspension):
-                paths = ", ".join(suspension.paths)
-                await self._ask(SUSPEND, suspension, key=key, summary=f"no auto-merge in {paths}")
+                summary = f"no auto-merge in {', '.join(suspension.paths)}"
+                await self._uninterrupted(self._ask(SUSPEND, suspension, key=key, summary=summary))
                 return Suspended()
             case PostReview(request=review):
                 return await self._ask(
@@ -318,9 +321,6 @@ class PipelineWorkflow(Operated):
     async def _run_session(self, session: SessionRequest, seed: Seed | None) -> SessionResult:
         self._session = session.session
         self._now(f"{session.phase}: {session.session}")
-        if self._paused_by is not None:
-            with self._waiting("paused"):
-                await workflow.wait_condition(lambda: self._paused_by is None)
         handle = await self._begin(session, seed)
         try:
             result = await self._delivery(session, handle)
@@ -331,6 +331,9 @@ class PipelineWorkflow(Operated):
     async def _begin(
         self, session: SessionRequest, seed: Seed | None
     ) -> workflow.ChildWorkflowHandle[SessionWorkflow, SessionResult]:
+        if self._paused_by is not None:
+            with self._waiting("paused"):
+                await workflow.wait_condition(lambda: self._paused_by is None)
         return await workflow.start_child_workflow(
             SessionWorkflow.run,
             SessionStart(request=session, seed=seed),
