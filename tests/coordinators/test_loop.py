@@ -40,7 +40,6 @@ EVERY = [
         BOTH,
         AUDITS,
         BOTH,
-        BOTH,
         ((), ("F1 came back.",)),
     )
 ]
@@ -57,7 +56,6 @@ def case(gravest: Severity | None = Severity.CRITICAL, **changes: Any) -> Case:
         "escalated": False,
         "second_review": False,
         "audits_done": (),
-        "audit_blocks": False,
         "progressed": True,
         "flapping": (),
     }
@@ -86,10 +84,9 @@ def test_no_pass_begins_when_none_is_left() -> None:
     assert all(c.passes < c.passes_max for c, move in MOVES if move.kind is MoveKind.FIX)
 
 
-def test_exactly_what_has_nothing_open_and_no_audit_against_it_passes() -> None:
+def test_exactly_what_has_nothing_open_passes() -> None:
     for c, move in MOVES:
-        settled = c.gravest is None and not c.audit_blocks
-        assert (move.kind is MoveKind.PASS) is settled
+        assert (move.kind is MoveKind.PASS) is (c.gravest is None)
 
 
 def test_what_goes_round_in_circles_is_never_worked_on() -> None:
@@ -197,11 +194,6 @@ def test_the_kind_of_a_finding_says_which_audits_are_due(
     assert move.audits == audits
     assert move.kind is (MoveKind.AUDIT if audits else MoveKind.FIX)
     assert all(spec in move.why for spec in audits)
-
-
-def test_an_audit_against_a_clean_review_is_for_a_person() -> None:
-    move = after_verdict(case(None, categories=(), audit_blocks=True, **AGAIN))
-    assert (move.kind, move.escalated) == (MoveKind.ASK, True)
 
 
 def test_a_circle_is_told_in_its_own_words() -> None:

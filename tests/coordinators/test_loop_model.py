@@ -56,7 +56,6 @@ class Loop:
     escalated: bool = False
     second_review: bool = False
     audits_done: tuple[str, ...] = ()
-    audit_blocks: bool = False
     moves: list[MoveKind] = field(default_factory=list)
 
     def review(self, verdict: ReviewVerdict) -> None:
@@ -79,7 +78,6 @@ class Loop:
                 escalated=self.escalated,
                 second_review=self.second_review,
                 audits_done=self.audits_done,
-                audit_blocks=self.audit_blocks,
                 progressed=progressed(self.ledger),
                 flapping=flapping(self.ledger, self.trees),
             )
@@ -110,7 +108,6 @@ def test_the_loop_ends_and_passes_only_what_has_nothing_open(
                 loop.review(data.draw(verdicts))
             case MoveKind.AUDIT:
                 loop.audits_done += move.audits
-                loop.audit_blocks = data.draw(st.booleans())
             case MoveKind.PASS | MoveKind.ASK:
                 break
     event(" ".join(loop.moves))
@@ -120,7 +117,6 @@ def test_the_loop_ends_and_passes_only_what_has_nothing_open(
     if loop.moves[-1] is MoveKind.PASS:
         assert open_entries(loop.ledger) == ()
         assert loop.ledger.rounds[-1].tree == loop.trees[-1]
-        assert not loop.audit_blocks
 
 
 @settings(max_examples=200)

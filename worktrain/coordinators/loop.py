@@ -26,8 +26,6 @@ class Case:
     """Whether a fresh reviewer has looked at it since it was escalated."""
     audits_done: tuple[str, ...]
     """Specs of the audits of this escalation."""
-    audit_blocks: bool
-    """Whether an audit said `not_ready`."""
     progressed: bool
     """Whether the newest fix left less open; True where none lies before the newest verdict."""
     flapping: tuple[str, ...]
@@ -110,18 +108,9 @@ def _survived(case: Case) -> bool:
 TABLE: tuple[Row, ...] = (
     Row(
         "clean",
-        lambda case: case.gravest is None and not case.audit_blocks,
+        lambda case: case.gravest is None,
         MoveKind.PASS,
         lambda case: "the review leaves nothing open",
-    ),
-    Row(
-        "audit blocks",
-        lambda case: case.gravest is None,
-        MoveKind.ASK,
-        lambda case: (
-            "the review leaves nothing open, but an audit says that the change is not ready; "
-            "read its report and decide which of the two is right"
-        ),
     ),
     Row(
         "flapping",

@@ -223,8 +223,6 @@ def case_of(state: PipelineState) -> loop.Case:
             for spec, found in zip(state.escalation_audits, reports, strict=True)
             if found is not None
         ),
-        # What an audit says is asked about in `audited`, after the findings are settled.
-        audit_blocks=False,
         progressed=ledger.progressed(state.ledger),
         flapping=ledger.flapping(state.ledger, state.trees),
     )
